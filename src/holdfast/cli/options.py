@@ -1,0 +1,52 @@
+"""Options that several verbs share, so that each is explained once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "AlphaOption",
+    "BatchOption",
+    "DataDirOption",
+    "DeviceOption",
+    "DtypeOption",
+    "JsonOption",
+    "NoiseOption",
+    "SigmaOption",
+    "ThreadsOption",
+]
+
+AlphaOption = Annotated[str, typer.Option(help="Failure probability of each answer, a decimal.", metavar="DECIMAL")]
+SigmaOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Noise scale in [0, 1] image units, a decimal; by default the one the network was trained at.",
+        metavar="DECIMAL",
+    ),
+]
+NoiseOption = Annotated[
+    str,
+    typer.Option(
+        help="discrete: discrete Gaussian, exact (Theorem A1). rounded: rounded Gaussian, exact. "
+        "continuous: the papers' float baseline, OUTSIDE the exact guarantee."
+    ),
+]
+DtypeOption = Annotated[str, typer.Option(help="Arithmetic of the network: float32, bfloat16 or float16.")]
+DeviceOption = Annotated[str, typer.Option(help="cpu or cuda.")]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="CPU threads of a forward pass; 1 is best for tiny networks. Part of the fingerprint."),
+]
+BatchOption = Annotated[
+    int,
+    typer.Option(
+        "--batch-size", min=1, help="Noisy copies per step: memory and smoothness of progress, never a label."
+    ),
+]
+DataDirOption = Annotated[
+    Path | None, typer.Option(help="Where data sets are kept; by default HOLDFAST_DATA.", envvar="HOLDFAST_DATA")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON; progress goes to standard error.")]

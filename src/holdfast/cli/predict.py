@@ -1,0 +1,71 @@
+"""``holdfast predict``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.options import (
+    AlphaOption,
+    BatchOption,
+    DataDirOption,
+    DeviceOption,
+    DtypeOption,
+    JsonOption,
+    NoiseOption,
+    SigmaOption,
+    ThreadsOption,
+)
+from holdfast.cli.output import print_json, print_line
+
+__all__ = ["predict"]
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="A network: a holdfast checkpoint (.safetensors).")],
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            help="Image files (.png, .npy: uint8), or inputs of a data set such as digits:12.", metavar="IMAGE..."
+        ),
+    ],
+    sigma: SigmaOption = None,
+    n: Annotated[int, typer.Option(help="Samples.")] = 1000,
+    alpha: AlphaOption = "0.001",
+    noise: NoiseOption = "discrete",
+    dtype: DtypeOption = "float32",
+    device: DeviceOption = "cpu",
+    threads: ThreadsOption = None,
+    batch_size: BatchOption = 1024,
+    data_dir: DataDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Answer with the smoothed class of each image, or abstain.
+
+    The answer names another class than the smoothed classifier's with probability at most alpha: the exact binomial test
+    of the two most frequent classes. Every query draws a fresh secret key.
+
+    Example: holdfast predict net.safetensors digits:0 digits:1 photo.png
+    """
+    from holdfast.workflows.classifiers import load_classifier
+    from holdfast.workflows.predict import predict_images
+
+    classifier, metadata = load_classifier(model, sigma=sigma, noise=noise, dtype=dtype, device=device, threads=threads)
+    answers = predict_images(classifier, images, n=n, alpha=alpha, batch=batch_size, data_dir=data_dir)
+    if json:
+        print_json(
+            [{"image": name, "label": a.label, "counts": list(a.counts), "needed": a.needed} for name, a in answers]
+        )
+        return
+    classes = metadata.get("classes") or []
+    for name, answer in answers:
+        said = "abstained" if answer.abstained else _class_name(answer.label, classes)
+        top = sorted(answer.counts, reverse=True)[:2]
+        print_line(f"{name}: {said} ({top[0]} of {n} samples, next class {top[1]}, needed {answer.needed})")
+
+
+def _class_name(label: int, classes: list[str]) -> str:
+    name = classes[label] if label < len(classes) else str(label)
+    return f"{label}" if name == str(label) else f"{label} ({name})"

@@ -1,0 +1,1 @@
+"""Executors of the one protocol: label these noisy copies."""

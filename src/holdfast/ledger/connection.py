@@ -1,0 +1,119 @@
+"""Opening a ledger file: SQLite in WAL mode with synchronous=FULL, and its errors in our words."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from holdfast.errors import LedgerError, LedgerFullError, LedgerLockedError, LedgerVersionError
+
+__all__ = ["VERSION", "open_database", "transaction", "translated"]
+
+APPLICATION_ID = 0x686F6C64  # "hold"
+VERSION = 1
+_WAIT_SECONDS = 5.0
+
+_SCHEMA = """
+CREATE TABLE runs(position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, body TEXT NOT NULL) STRICT;
+CREATE TABLE inputs(
+  run TEXT NOT NULL REFERENCES runs(id), idx INTEGER NOT NULL, label INTEGER NOT NULL, digest TEXT NOT NULL,
+  PRIMARY KEY(run, idx)) STRICT, WITHOUT ROWID;
+CREATE TABLE certificates(
+  run TEXT NOT NULL, idx INTEGER NOT NULL, label INTEGER NOT NULL, radius_sq_px INTEGER NOT NULL,
+  p_lower TEXT NOT NULL, p_upper TEXT NOT NULL, selection_counts TEXT NOT NULL, counts TEXT NOT NULL,
+  PRIMARY KEY(run, idx), FOREIGN KEY(run, idx) REFERENCES inputs(run, idx)) STRICT, WITHOUT ROWID;
+CREATE TABLE labels(
+  run TEXT NOT NULL, idx INTEGER NOT NULL, purpose TEXT NOT NULL, body BLOB NOT NULL, sha256 TEXT NOT NULL,
+  PRIMARY KEY(run, idx, purpose), FOREIGN KEY(run, idx) REFERENCES inputs(run, idx)) STRICT;
+CREATE TABLE partial(
+  run TEXT NOT NULL REFERENCES runs(id), idx INTEGER NOT NULL, purpose TEXT NOT NULL, start INTEGER NOT NULL,
+  body BLOB NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY(run, idx, purpose, start)) STRICT;
+CREATE TABLE execution(
+  position INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL REFERENCES runs(id), idx INTEGER NOT NULL,
+  samples INTEGER NOT NULL, seconds REAL NOT NULL, host TEXT NOT NULL, engine TEXT NOT NULL, finished TEXT NOT NULL) STRICT;
+"""
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """SQLite's errors as ledger errors that say what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise LedgerLockedError(
+                f"{path}: another process is writing to this ledger; wait for it to end, or use another ledger and merge"
+            ) from error
+        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+            raise LedgerFullError(
+                f"{path}: the disk is full or cannot be written ({error}); what was recorded is intact: "
+                "free some space and run the same command again"
+            ) from error
+        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+            raise LedgerError(f"{path}: cannot be opened for writing here ({error})") from error
+        raise LedgerError(f"{path}: not a readable ledger ({error})") from error
+
+
+def open_database(path: Path, create: bool) -> sqlite3.Connection:
+    """A connection to a ledger of this version; creates the file when asked to.
+
+    Raises:
+        LedgerError: the file is missing, or is something else.
+        LedgerVersionError: a newer holdfast wrote it.
+        LedgerLockedError: another process holds it.
+    """
+    exists = path.exists() and path.stat().st_size > 0
+    if not exists and not create:
+        raise LedgerError(f"{path}: no such ledger")
+    if exists and path.is_dir():
+        raise LedgerError(f"{path}: this is a folder, not a ledger")
+    with translated(path):
+        connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
+        try:
+            _check_kind(connection, path, exists)
+            connection.execute("PRAGMA foreign_keys=ON")
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            _create_tables(connection)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _check_kind(connection: sqlite3.Connection, path: Path, exists: bool) -> None:
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
+    if exists and application != APPLICATION_ID and not (application == 0 and empty):
+        raise LedgerError(f"{path}: an SQLite database, but not a holdfast ledger")
+    if version > VERSION:
+        raise LedgerVersionError(
+            f"{path}: written by a newer holdfast (ledger version {version}, this one reads {VERSION})"
+        )
+
+
+def _create_tables(connection: sqlite3.Connection) -> None:
+    with transaction(connection):
+        if connection.execute("PRAGMA user_version").fetchone()[0] == VERSION:
+            return
+        for statement in filter(str.strip, _SCHEMA.split(";")):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={VERSION}")
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing, and durable once it returns."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")

@@ -1,0 +1,69 @@
+"""``holdfast predict``: images from files or data sets, one fresh key for each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holdfast import data as datasets
+from holdfast.certify import Prediction, predict
+from holdfast.errors import DataFileError, MissingDependency, ParameterError
+from holdfast.protocols import NoisyClassifier
+from holdfast.rounding import exact_decimal
+
+__all__ = ["predict_images", "read_image"]
+
+
+def predict_images(
+    classifier: NoisyClassifier, names: list[str], *, n: int, alpha: str, batch: int, data_dir: Path | None = None
+) -> list[tuple[str, Prediction]]:
+    """PREDICT for each image named; all are read before the first is answered."""
+    level = exact_decimal(alpha, "alpha")
+    images = [(name, read_image(name, tuple(classifier.shape), data_dir)) for name in names]
+    return [(name, predict(classifier, image, n, level, batch=batch)) for name, image in images]
+
+
+def read_image(name: str, shape: tuple[int, ...], data_dir: Path | None = None) -> NDArray[np.uint8]:
+    """An image as uint8 (C, H, W): a file, or ``DATASET:INDEX``.
+
+    Raises:
+        DataFileError: the file cannot be read as an image.
+        ParameterError: it has another shape than ``shape``; nothing is resized in silence.
+    """
+    path = Path(name)
+    if not path.exists() and ":" in name:
+        source, _, index = name.rpartition(":")
+        dataset = datasets.load(source, "test", data_dir)
+        if not index.isdigit() or int(index) >= len(dataset):
+            raise ParameterError(f"{source} has no input {index!r}: inputs are 0 to {len(dataset) - 1}")
+        chosen: NDArray[np.uint8] = dataset.images[int(index)]
+        return chosen
+    image = _read_npy(path) if path.suffix == ".npy" else _read_picture(path, channels=shape[0])
+    if image.dtype != np.uint8 or image.shape != shape:
+        raise ParameterError(
+            f"{name} is {image.dtype} of shape {image.shape}; the network takes uint8 of shape {shape} (C, H, W)"
+        )
+    return image
+
+
+def _read_npy(path: Path) -> NDArray[np.uint8]:
+    try:
+        image: NDArray[np.uint8] = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataFileError(f"{path} cannot be read as an array: {error}") from error
+    return image
+
+
+def _read_picture(path: Path, channels: int) -> NDArray[np.uint8]:
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise MissingDependency("reading pictures needs pillow: pip install 'holdfast[data]'") from error
+    try:
+        with Image.open(path) as picture:
+            pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise DataFileError(f"{path} cannot be read as a picture: {error}") from error
+    return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
