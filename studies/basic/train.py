@@ -55,7 +55,7 @@ def main() -> None:
     """Train what is not there yet, one network after the other."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data-dir", type=Path, help="where the data sets are; by default HOLDFAST_DATA")
-    parser.add_argument("--work-dir", type=Path, default=HERE / "work", help="where unfinished trainings are kept")
+    parser.add_argument("--work-dir", type=Path, default=HERE.parents[1] / "build" / "studies", help="where unfinished trainings are kept")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="train these networks only")
     arguments = parser.parse_args()
     keep_freed_memory()
@@ -121,15 +121,16 @@ def show(name: str, record: EpochRecord) -> None:
 
 
 def summary() -> None:
-    """Print what is in studies/models."""
-    print(f"{'network':32} {'sigma':>5} {'clean':>7} {'noisy':>7} {'seconds':>8}")
+    """Print what is in studies/models, as the table of the README."""
+    print("| network | sigma | epochs | clean accuracy | noisy accuracy | training seconds |")
+    print("|---|---|---|---|---|---|")
     for configuration in CONFIGURATIONS:
         path = MODELS / f"{configuration.name}.safetensors"
         if path.exists():
             _, facts = checkpoint.read_header(path)
             print(
-                f"{configuration.name:32} {facts['sigma']:>5} {facts['clean_accuracy']:7.4f} "
-                f"{facts['noisy_accuracy']:7.4f} {facts['training_seconds']:8.0f}"
+                f"| `{configuration.name}` | {facts['sigma']} | {facts['epochs']} | {facts['clean_accuracy']:.4f} "
+                f"| {facts['noisy_accuracy']:.4f} | {facts['training_seconds']:.0f} |"
             )
 
 

@@ -8,11 +8,14 @@ import sys
 import typer
 
 from holdfast.cli.certify import certify
+from holdfast.cli.data import data
 from holdfast.cli.demo import demo
 from holdfast.cli.env import env
+from holdfast.cli.inspect import inspect
 from holdfast.cli.ledger import ledger
 from holdfast.cli.output import error_console
 from holdfast.cli.predict import predict
+from holdfast.cli.train import train
 from holdfast.cli.verify import verify
 from holdfast.errors import HoldfastError
 
@@ -28,6 +31,9 @@ app = typer.Typer(
     "Start with `holdfast demo`: it trains a small network, certifies it and shows what the numbers mean.",
 )
 app.command()(demo)
+app.add_typer(data, name="data")
+app.command()(train)
+app.command()(inspect)
 app.command()(certify)
 app.command()(predict)
 app.command()(verify)

@@ -14,9 +14,13 @@ from holdfast.cli.options import (
     DeviceOption,
     DtypeOption,
     JsonOption,
+    MeanOption,
+    ModelArgument,
     NoiseOption,
     SigmaOption,
+    StdOption,
     ThreadsOption,
+    WeightsOption,
 )
 from holdfast.cli.output import error_console, print_json, print_line, progress, seconds_text
 
@@ -27,7 +31,7 @@ __all__ = ["certify"]
 
 
 def certify(
-    model: Annotated[Path, typer.Argument(help="A network: a holdfast checkpoint (.safetensors).")],
+    model: ModelArgument,
     data: Annotated[
         str, typer.Option(help="A data set's name, or an .npz with `images` (uint8, N x C x H x W) and `labels`.")
     ],
@@ -49,6 +53,9 @@ def certify(
     batch_size: BatchOption = 1024,
     split: Annotated[str, typer.Option(help="Which part of the data set.")] = "test",
     data_dir: DataDirOption = None,
+    weights: WeightsOption = None,
+    mean: MeanOption = None,
+    std: StdOption = None,
     resume: Annotated[
         str | None, typer.Option(help="Id of a run to continue; an error if its parameters differ.", metavar="RUN")
     ] = None,
@@ -73,11 +80,13 @@ def certify(
     from holdfast import data as datasets
     from holdfast.ledger import Ledger
     from holdfast.workflows import certify as work
-    from holdfast.workflows.classifiers import load_classifier
+    from holdfast.workflows.classifiers import as_classifier, load_network, parse_preprocessing
 
     console = error_console()
     dataset = datasets.load(data, split, data_dir)
-    classifier, _ = load_classifier(model, sigma=sigma, noise=noise, dtype=dtype, device=device, threads=threads)
+    preprocessing = parse_preprocessing(mean, std, dataset.shape[0])
+    network = load_network(model, weights=weights, preprocessing=preprocessing, shape=dataset.shape)
+    classifier = as_classifier(network, sigma=sigma, noise=noise, dtype=dtype, device=device, threads=threads)
     chosen = work.choose_indices(len(dataset), limit, indices)
     if estimate:
         _print_estimate(work.estimate(classifier, dataset, chosen, n0, n, batch_size), json)

@@ -66,9 +66,8 @@ def show(
             for entry in book.entries(r):
                 c = entry.certificate
                 predicted = "abstain" if c.abstained else str(c.label)
-                print_line(
-                    f"  {entry.index:5d}  {entry.label:5d}  {predicted:>9}  {radius_text(max(c.radius_sq_px, 0)):8}  {c.p_lower:.6f}"
-                )
+                radius = radius_text(c.radius_sq_px)
+                print_line(f"  {entry.index:5d}  {entry.label:5d}  {predicted:>9}  {radius:8}  {c.p_lower:.6f}")
 
 
 @ledger.command("check")

@@ -14,9 +14,13 @@ __all__ = [
     "DeviceOption",
     "DtypeOption",
     "JsonOption",
+    "MeanOption",
+    "ModelArgument",
     "NoiseOption",
     "SigmaOption",
+    "StdOption",
     "ThreadsOption",
+    "WeightsOption",
 ]
 
 AlphaOption = Annotated[str, typer.Option(help="Failure probability of each answer, a decimal.", metavar="DECIMAL")]
@@ -47,6 +51,22 @@ BatchOption = Annotated[
     ),
 ]
 DataDirOption = Annotated[
-    Path | None, typer.Option(help="Where data sets are kept; by default HOLDFAST_DATA.", envvar="HOLDFAST_DATA")
+    Path | None,
+    typer.Option(help="Where data sets are kept; by default HOLDFAST_DATA, then ~/.local/share/holdfast."),
 ]
+ModelArgument = Annotated[
+    str,
+    typer.Argument(
+        help="A holdfast checkpoint (.safetensors), or a network of your own as package.module:factory "
+        "(imported from here, called without arguments)."
+    ),
+]
+WeightsOption = Annotated[
+    Path | None, typer.Option(help="Weights of your own network: .safetensors, or .pt (only tensors are read).")
+]
+MeanOption = Annotated[
+    str | None,
+    typer.Option(help="Your own network's input is (pixel/255 - mean)/std: one number, or one per channel (a,b,c)."),
+]
+StdOption = Annotated[str | None, typer.Option(help="See --mean.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON; progress goes to standard error.")]

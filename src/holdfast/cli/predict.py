@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,9 +13,13 @@ from holdfast.cli.options import (
     DeviceOption,
     DtypeOption,
     JsonOption,
+    MeanOption,
+    ModelArgument,
     NoiseOption,
     SigmaOption,
+    StdOption,
     ThreadsOption,
+    WeightsOption,
 )
 from holdfast.cli.output import print_json, print_line
 
@@ -24,7 +27,7 @@ __all__ = ["predict"]
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="A network: a holdfast checkpoint (.safetensors).")],
+    model: ModelArgument,
     images: Annotated[
         list[str],
         typer.Argument(
@@ -40,6 +43,9 @@ def predict(
     threads: ThreadsOption = None,
     batch_size: BatchOption = 1024,
     data_dir: DataDirOption = None,
+    weights: WeightsOption = None,
+    mean: MeanOption = None,
+    std: StdOption = None,
     json: JsonOption = False,
 ) -> None:
     """Answer with the smoothed class of each image, or abstain.
@@ -49,17 +55,20 @@ def predict(
 
     Example: holdfast predict net.safetensors digits:0 digits:1 photo.png
     """
-    from holdfast.workflows.classifiers import load_classifier
-    from holdfast.workflows.predict import predict_images
+    from holdfast.workflows.classifiers import as_classifier, load_network, parse_preprocessing
+    from holdfast.workflows.predict import image_shape, predict_images
 
-    classifier, metadata = load_classifier(model, sigma=sigma, noise=noise, dtype=dtype, device=device, threads=threads)
+    shape = image_shape(images[0], data_dir)
+    preprocessing = parse_preprocessing(mean, std, shape[0])
+    network = load_network(model, weights=weights, preprocessing=preprocessing, shape=shape)
+    classifier = as_classifier(network, sigma=sigma, noise=noise, dtype=dtype, device=device, threads=threads)
     answers = predict_images(classifier, images, n=n, alpha=alpha, batch=batch_size, data_dir=data_dir)
     if json:
         print_json(
             [{"image": name, "label": a.label, "counts": list(a.counts), "needed": a.needed} for name, a in answers]
         )
         return
-    classes = metadata.get("classes") or []
+    classes = network.metadata.get("classes") or []
     for name, answer in answers:
         said = "abstained" if answer.abstained else _class_name(answer.label, classes)
         top = sorted(answer.counts, reverse=True)[:2]

@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from holdfast.cli.options import DataDirOption, DeviceOption, JsonOption
+from holdfast.cli.options import DataDirOption, DeviceOption, JsonOption, MeanOption, StdOption, WeightsOption
 from holdfast.cli.output import print_json, print_line, progress
 
+if TYPE_CHECKING:
+    from holdfast.ledger import Ledger
+    from holdfast.protocols import NoisyClassifier
+    from holdfast.records import Run
+
 __all__ = ["verify"]
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeRequest:
+    """What --replay and --fresh need."""
+
+    book: Ledger
+    replay: int
+    fresh: int
+    model: str | None
+    weights: Path | None
+    mean: str | None
+    std: str | None
+    data: str | None
+    split: str
+    data_dir: Path | None
+    run: str | None
+    device: str
 
 
 def verify(
@@ -21,7 +45,12 @@ def verify(
     fresh: Annotated[
         int, typer.Option(min=0, help="Test each certificate with this many samples of your own noise.", metavar="N")
     ] = 0,
-    model: Annotated[Path | None, typer.Option(help="The network, for --replay and --fresh.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="The network, for --replay and --fresh: as for `holdfast certify`.")
+    ] = None,
+    weights: WeightsOption = None,
+    mean: MeanOption = None,
+    std: StdOption = None,
     data: Annotated[str | None, typer.Option(help="The data, for --replay and --fresh.")] = None,
     run: Annotated[
         str | None, typer.Option(help="Replay or test only this run (its id or the beginning of it).")
@@ -51,7 +80,8 @@ def verify(
                 work.check_claims(book, lambda done, total: report(done, total, f"{done}/{total} certificates"))
             )
         if replay or fresh:
-            findings += _compute(book, replay, fresh, model, data, run, split, data_dir, device)
+            request = ComputeRequest(book, replay, fresh, model, weights, mean, std, data, split, data_dir, run, device)
+            findings += _compute(request)
         certificates = sum(len(book.finished(r)) for r in book.runs())
         runs = len(book.runs())
     verdict = "does not hold" if any(f.fatal for f in findings) else "holds"
@@ -66,32 +96,33 @@ def verify(
         raise typer.Exit(1)
 
 
-def _compute(
-    book: Any, replay: int, fresh: int, model: Path | None, data: str | None, prefix: str | None,
-    split: str, data_dir: Path | None, device: str,
-) -> list[Any]:  # fmt: skip
+def _compute(request: ComputeRequest) -> list[Any]:
     """The checks that need the network."""
-    import numpy as np
-
     from holdfast import data as datasets
     from holdfast.errors import ParameterError
     from holdfast.workflows import verify as work
-    from holdfast.workflows.classifiers import load_classifier
+    from holdfast.workflows.classifiers import as_classifier, load_network, parse_preprocessing
 
-    if model is None or data is None:
+    if request.model is None or request.data is None:
         raise ParameterError("--replay and --fresh compute labels: give --model and --data")
-    dataset = datasets.load(data, split, data_dir)
-    findings = []
-    for run in [book.run(prefix)] if prefix else book.runs():
+    dataset = datasets.load(request.data, request.split, request.data_dir)
+    preprocessing = parse_preprocessing(request.mean, request.std, dataset.shape[0])
+    network = load_network(request.model, weights=request.weights, preprocessing=preprocessing, shape=dataset.shape)
+
+    def classifier_of(run: Run) -> NoisyClassifier:
+        """As in the run, as far as this machine can."""
         how = {name: run.classifier[name] for name in ("dtype", "threads") if run.classifier.get(name)}
-        classifier, _ = load_classifier(model, sigma=run.sigma, noise=run.noise, device=device, **how)
-        other_machine = work.check_model(run, classifier, dataset)
-        findings += [other_machine] if other_machine else []
-        if replay:
-            findings += work.replay(book, run, classifier, dataset, replay, np.random.default_rng())
-        if fresh:
-            with progress("fresh noise") as report:
-                findings += work.fresh_test(
-                    book, run, classifier, dataset, fresh, lambda done, total: report(done, total, f"{done}/{total}")
-                )
-    return findings
+        return as_classifier(network, sigma=run.sigma, noise=run.noise, device=request.device, **how)
+
+    with progress("verify") as report:
+        return list(
+            work.check_by_computing(
+                request.book,
+                [request.book.run(request.run)] if request.run else request.book.runs(),
+                classifier_of,
+                dataset,
+                replay_samples=request.replay,
+                fresh_samples=request.fresh,
+                on_progress=lambda done, total: report(done, total, f"{done}/{total} certificates with fresh noise"),
+            )
+        )

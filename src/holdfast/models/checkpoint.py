@@ -84,7 +84,7 @@ def _built(path: Path, spec: ModelSpec, tensors: Mapping[str, Tensor], factory: 
             given = "none was given" if factory is None else f"{factory} was given"
             raise ModelFileError(
                 f"{path} is of a network made by {spec.name}, which is code of your own; {given}: "
-                f"if you trust that code, say --model {spec.name}"
+                f"if you trust that code, give {spec.name} as the network and this file with --weights"
             )
         return build_user(spec.name)
     try:

@@ -1,61 +1,131 @@
-"""From a model file to the classifier that is certified."""
+"""From what the user names to the classifier that is certified."""
 
 from __future__ import annotations
 
-from fractions import Fraction
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from holdfast.engine.torch import TorchClassifier
-from holdfast.errors import ParameterError
-from holdfast.models import checkpoint
+from holdfast.errors import ModelFileError, ParameterError
+from holdfast.models import ModelSpec, checkpoint, load_user
+from holdfast.models.user_module import is_user_name
 from holdfast.noise import noise_law
+from holdfast.records import Preprocessing
 from holdfast.rounding import exact_decimal
 
-__all__ = ["Loaded", "load_classifier"]
-
-Loaded = tuple[TorchClassifier, dict[str, Any]]
+__all__ = ["Network", "as_classifier", "load_network", "parse_preprocessing"]
 
 
-def load_classifier(
-    path: Path,
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A float network with what is known about it."""
+
+    module: nn.Module
+    spec: ModelSpec
+    metadata: dict[str, Any]
+
+
+def load_network(
+    model: str,
+    *,
+    weights: Path | None = None,
+    preprocessing: Preprocessing | None = None,
+    shape: tuple[int, int, int] | None = None,
+) -> Network:
+    """Load a holdfast checkpoint, or a network of the user's own.
+
+    Args:
+        model: the path of a checkpoint, or ``package.module:factory``.
+        weights: for a factory: a holdfast checkpoint of it, or any ``.safetensors`` or ``.pt`` file with its weights.
+        preprocessing: for a factory whose weights are no holdfast checkpoint; never guessed.
+        shape: (C, H, W) of the images such a network will be given.
+
+    Raises:
+        ModelFileError: a file cannot be used or does not fit.
+        ParameterError: options that do not go together, or code that cannot be imported.
+    """
+    if not is_user_name(model):
+        if weights is not None or preprocessing is not None:
+            raise ParameterError("--weights, --mean and --std go with a network of your own, package.module:factory")
+        return Network(*checkpoint.load(Path(model)))
+    if weights is not None and preprocessing is None and _is_checkpoint(weights):
+        return Network(*checkpoint.load(weights, factory=model))
+    if preprocessing is None or shape is None:
+        raise ParameterError(
+            f"say how {model} wants its input: --mean and --std per channel, in [0, 1] image units "
+            "(--mean 0 --std 1 if it takes pixels divided by 255)"
+        )
+    module, spec = load_user(model, weights, preprocessing=preprocessing, shape=shape)
+    return Network(module, spec, {})
+
+
+def _is_checkpoint(path: Path) -> bool:
+    try:
+        checkpoint.read_header(path)
+    except ModelFileError:
+        return False
+    return True
+
+
+def parse_preprocessing(mean: str | None, std: str | None, channels: int) -> Preprocessing | None:
+    """``--mean`` and ``--std``: one number for all channels or one for each, separated by commas; None if neither.
+
+    Example:
+        >>> parse_preprocessing("0.5", "0.2,0.3,0.4", 3)
+        Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.2, 0.3, 0.4))
+    """
+    if mean is None and std is None:
+        return None
+    return Preprocessing(_numbers(mean or "0", channels, "--mean"), _numbers(std or "1", channels, "--std"))
+
+
+def _numbers(text: str, channels: int, name: str) -> tuple[float, ...]:
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ParameterError(f"{name} takes numbers separated by commas, not {text!r}") from error
+    if len(values) == 1:
+        return values * channels
+    if len(values) != channels:
+        raise ParameterError(f"{name} has {len(values)} numbers, the images have {channels} channels")
+    return values
+
+
+def as_classifier(
+    network: Network,
     *,
     sigma: str | None = None,
     noise: str = "discrete",
     dtype: str = "float32",
     device: str = "cpu",
     threads: int | None = None,
-) -> Loaded:
-    """Load a checkpoint as a noisy classifier.
+) -> TorchClassifier:
+    """The network as a noisy classifier.
 
     Args:
-        path: a holdfast checkpoint.
+        network: loaded.
         sigma: noise scale in image units; by default the one the network was trained at.
         noise: ``discrete``, ``rounded`` or ``continuous``.
         dtype: arithmetic of the network.
         device: ``cpu`` or ``cuda``.
         threads: CPU threads of a forward pass; by default torch's own number.
 
-    Returns:
-        The classifier and the checkpoint's metadata.
-
     Raises:
-        ModelFileError: the file cannot be used.
         ParameterError: no sigma was given and none is recorded, or a value is out of range.
     """
-    module, spec, metadata = checkpoint.load(path)
-    chosen = sigma if sigma is not None else metadata.get("sigma")
+    chosen = sigma if sigma is not None else network.metadata.get("sigma")
     if chosen is None:
-        raise ParameterError(f"{path} does not say at which noise it was trained: give --sigma")
-    sigma_image: Fraction = exact_decimal(str(chosen), "sigma")
-    classifier = TorchClassifier(
-        module,
-        num_classes=spec.num_classes,
-        shape=spec.shape,
-        preprocessing=spec.preprocessing,
-        noise=noise_law(noise, sigma_image * 255),
+        raise ParameterError("the network does not say at which noise it was trained: give --sigma")
+    return TorchClassifier(
+        network.module,
+        num_classes=network.spec.num_classes,
+        shape=network.spec.shape,
+        preprocessing=network.spec.preprocessing,
+        noise=noise_law(noise, exact_decimal(str(chosen), "sigma") * 255),
         dtype=dtype,
         device=device,
         threads=threads,
     )
-    return classifier, metadata

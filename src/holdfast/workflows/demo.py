@@ -17,7 +17,7 @@ from holdfast.records import Preprocessing
 from holdfast.report import RunReport, html_report, markdown_report, write_png
 from holdfast.training import named, train
 from holdfast.workflows.certify import Progress, certify_inputs, choose_indices, open_run, summarise
-from holdfast.workflows.classifiers import load_classifier
+from holdfast.workflows.classifiers import as_classifier, load_network
 
 __all__ = ["DemoResult", "run_demo"]
 
@@ -69,7 +69,7 @@ def run_demo(out: Path, *, say: Callable[[str], None], report: Report) -> DemoRe
     if not model.exists():
         say(f"training a small network on 8x8 digits under noise of sigma {SIGMA} ...")
         _train(model, out / "training.state", report)
-    classifier, _ = load_classifier(model, sigma=SIGMA)
+    classifier = as_classifier(load_network(str(model)))
     data = datasets.load("digits", "test")
     with Ledger(out / "digits.ledger", create=True) as ledger:
         run = open_run(ledger, classifier, data, n0=N0, n=N, alpha=ALPHA)
@@ -85,7 +85,7 @@ def _train(path: Path, state_path: Path, report: Report) -> None:
     data = datasets.load("digits", "train")
     spec = ModelSpec("cnn-small", data.num_classes, data.shape, Preprocessing((0.3,), (0.4,)))
     module = build(spec, seed=SEED)
-    recipe = named("quick", epochs=EPOCHS, batch=64)
+    recipe = named("quick", epochs=EPOCHS, batch=64, flip=False, crop=0)
     result = train(
         module,
         data.images,

@@ -13,7 +13,7 @@ from holdfast.errors import DataFileError, MissingDependency, ParameterError
 from holdfast.protocols import NoisyClassifier
 from holdfast.rounding import exact_decimal
 
-__all__ = ["predict_images", "read_image"]
+__all__ = ["image_shape", "predict_images", "read_image"]
 
 
 def predict_images(
@@ -25,6 +25,12 @@ def predict_images(
     return [(name, predict(classifier, image, n, level, batch=batch)) for name, image in images]
 
 
+def image_shape(name: str, data_dir: Path | None = None) -> tuple[int, int, int]:
+    """(C, H, W) of an image as it is, for networks that do not say what they take."""
+    channels, height, width = _read(name, None, data_dir).shape
+    return channels, height, width
+
+
 def read_image(name: str, shape: tuple[int, ...], data_dir: Path | None = None) -> NDArray[np.uint8]:
     """An image as uint8 (C, H, W): a file, or ``DATASET:INDEX``.
 
@@ -32,6 +38,15 @@ def read_image(name: str, shape: tuple[int, ...], data_dir: Path | None = None) 
         DataFileError: the file cannot be read as an image.
         ParameterError: it has another shape than ``shape``; nothing is resized in silence.
     """
+    image = _read(name, shape[0], data_dir)
+    if image.dtype != np.uint8 or image.shape != shape:
+        raise ParameterError(
+            f"{name} is {image.dtype} of shape {image.shape}; the network takes uint8 of shape {shape} (C, H, W)"
+        )
+    return image
+
+
+def _read(name: str, channels: int | None, data_dir: Path | None) -> NDArray[np.uint8]:
     path = Path(name)
     if not path.exists() and ":" in name:
         source, _, index = name.rpartition(":")
@@ -40,11 +55,9 @@ def read_image(name: str, shape: tuple[int, ...], data_dir: Path | None = None) 
             raise ParameterError(f"{source} has no input {index!r}: inputs are 0 to {len(dataset) - 1}")
         chosen: NDArray[np.uint8] = dataset.images[int(index)]
         return chosen
-    image = _read_npy(path) if path.suffix == ".npy" else _read_picture(path, channels=shape[0])
-    if image.dtype != np.uint8 or image.shape != shape:
-        raise ParameterError(
-            f"{name} is {image.dtype} of shape {image.shape}; the network takes uint8 of shape {shape} (C, H, W)"
-        )
+    image = _read_npy(path) if path.suffix == ".npy" else _read_picture(path, channels)
+    if image.ndim != 3:
+        raise ParameterError(f"{name} has shape {image.shape}; an image is (C, H, W)")
     return image
 
 
@@ -56,14 +69,15 @@ def _read_npy(path: Path) -> NDArray[np.uint8]:
     return image
 
 
-def _read_picture(path: Path, channels: int) -> NDArray[np.uint8]:
+def _read_picture(path: Path, channels: int | None) -> NDArray[np.uint8]:
     try:
         from PIL import Image
     except ImportError as error:
         raise MissingDependency("reading pictures needs pillow: pip install 'holdfast[data]'") from error
     try:
         with Image.open(path) as picture:
-            pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
+            grey = channels == 1 or (channels is None and picture.mode in ("1", "L"))
+            pixels = np.asarray(picture.convert("L" if grey else "RGB"))
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise DataFileError(f"{path} cannot be read as a picture: {error}") from error
-    return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    return pixels[None] if grey else np.ascontiguousarray(pixels.transpose(2, 0, 1))

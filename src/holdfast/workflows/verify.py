@@ -18,7 +18,7 @@ from holdfast.ledger import Entry, Ledger, ledger_problems
 from holdfast.protocols import NoisyClassifier
 from holdfast.records import Address, Purpose, Run
 
-__all__ = ["REFUTATION_LEVEL", "Finding", "check_claims", "check_model", "fresh_test", "replay"]
+__all__ = ["REFUTATION_LEVEL", "Finding", "check_by_computing", "check_claims", "check_model", "fresh_test", "replay"]
 
 REFUTATION_LEVEL = Fraction(1, 1_000_000)
 _MODEL_FACTS = ("weights", "graph", "preprocessing", "dtype")
@@ -55,6 +55,31 @@ def check_claims(ledger: Ledger, on_progress: Callable[[int, int], None] = lambd
                 for text in certificate_problems(run, entry.certificate)
             )
             on_progress(done, len(entries))
+
+
+def check_by_computing(
+    ledger: Ledger,
+    runs: list[Run],
+    classifier_of: Callable[[Run], NoisyClassifier],
+    data: DataSet,
+    *,
+    replay_samples: int,
+    fresh_samples: int,
+    on_progress: Callable[[int, int], None] = lambda _d, _n: None,
+) -> Iterator[Finding]:
+    """Replay cached labels and test claims with fresh noise, run by run; either number may be 0.
+
+    Raises:
+        ParameterError: model or data are not a run's.
+    """
+    for run in runs:
+        classifier = classifier_of(run)
+        other_machine = check_model(run, classifier, data)
+        if other_machine is not None:
+            yield other_machine
+        yield from replay(ledger, run, classifier, data, replay_samples, np.random.default_rng())
+        if fresh_samples:
+            yield from fresh_test(ledger, run, classifier, data, fresh_samples, on_progress)
 
 
 def check_model(run: Run, classifier: NoisyClassifier, data: DataSet) -> Finding | None:

@@ -207,7 +207,7 @@ def test_a_state_whose_momentum_does_not_fit_is_refused(tmp_path: Path) -> None:
     header, tensors = tensorfile.read(tmp_path / "s", "holdfast-training-state", 1)
     tensors["momentum/fc.bias"] = torch.zeros(3)
     tensorfile.write(tmp_path / "s", "holdfast-training-state", 1, header, tensors)
-    with pytest.raises(ModelFileError, match="momentum of 'fc.bias'"):
+    with pytest.raises(ModelFileError, match=r"momentum of .fc\.bias. is"):
         run(state_path=tmp_path / "s")
 
 
@@ -231,7 +231,7 @@ class Explodes:
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_weights(tmp_path: Path) -> None:
     module = build(SPEC, seed=0)
-    with pytest.raises(TrainingDiverged, match="epoch 3.*weights after epoch 2.*kept in") as caught:
+    with pytest.raises(TrainingDiverged, match=r"epoch 3.*weights after epoch 2.*kept in") as caught:
         run(module, objective=Explodes(15), state_path=tmp_path / "s", log_path=tmp_path / "log.csv")
     assert str(tmp_path / "s") in str(caught.value)
     _, tensors = tensorfile.read(tmp_path / "s", "holdfast-training-state", 1)

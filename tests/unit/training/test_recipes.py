@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -61,7 +62,7 @@ def test_recipes_are_the_papers(
 def test_rising_and_falling_schedules_stay_between_0_and_1_and_are_continuous(schedule: OneCycle | Cosine) -> None:
     factors = [schedule.factor(i / 100, 20) for i in range(2001)]
     assert all(0.0 <= f <= 1.0 for f in factors)
-    assert max(abs(a - b) for a, b in zip(factors, factors[1:], strict=False)) < 0.003
+    assert max(abs(a - b) for a, b in pairwise(factors)) < 0.003
     assert max(factors) == pytest.approx(1.0)
 
 
