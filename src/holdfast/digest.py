@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.errors import ParameterError
+
 __all__ = ["array_digest", "canonical_json", "json_digest"]
 
 
@@ -24,6 +26,9 @@ def array_digest(array: NDArray[Any]) -> bytes:
     Returns:
         32 bytes.
 
+    Raises:
+        ParameterError: an array of anything else (of objects, say, whose bytes are addresses in memory).
+
     Example:
         >>> a = np.arange(6, dtype=np.uint8).reshape(2, 3)
         >>> array_digest(a) == array_digest(np.asfortranarray(a))
@@ -31,6 +36,8 @@ def array_digest(array: NDArray[Any]) -> bytes:
         >>> array_digest(a) == array_digest(a.reshape(3, 2))
         False
     """
+    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+        raise ParameterError(f"only arrays of integers, floats or booleans have a digest, not dtype {array.dtype}")
     little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
     header = canonical_json({"dtype": little.dtype.str, "shape": list(array.shape)})
     return hashlib.sha256(header + b"\0" + little.tobytes()).digest()

@@ -47,6 +47,13 @@ class Address:
     purpose: Purpose
     layer: int = 0
 
+    def __post_init__(self) -> None:
+        if len(self.run_key) != 32 or len(self.input_digest) != 32 or not 0 <= self.layer < 1 << 32:
+            raise ParameterError(
+                f"an address needs a key and a digest of 32 bytes each and a layer in [0, 2^32), not "
+                f"{len(self.run_key)} and {len(self.input_digest)} bytes and layer {self.layer}"
+            )
+
     def philox_key(self) -> tuple[int, int]:
         """The two 32-bit key words: the first 8 bytes, little-endian, of SHA-256 of the address.
 

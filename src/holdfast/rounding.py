@@ -22,6 +22,8 @@ __all__ = [
 ]
 
 _DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,2})?")
+_LONGEST = 100
+"""Characters of the longest decimal that is read: nothing meant is longer, and huge numbers fit no float."""
 _GREY_LEVELS = 255
 
 
@@ -43,8 +45,8 @@ def exact_decimal(value: str | int | Fraction, name: str) -> Fraction:
         return Fraction(value)
     if isinstance(value, float):
         raise ParameterError(f'{name} must be a decimal string such as "{value!r}", not a float: {value!r} is inexact')
-    if not isinstance(value, str) or not _DECIMAL.fullmatch(value.strip()):
-        raise ParameterError(f"{name} must be a decimal number such as 0.25, not {value!r}")
+    if not isinstance(value, str) or len(value) > _LONGEST or not _DECIMAL.fullmatch(value.strip()):
+        raise ParameterError(f"{name} must be a decimal number such as 0.25, not {value!r:.{_LONGEST}}")
     return Fraction(value.strip())
 
 

@@ -55,7 +55,12 @@ def main() -> None:
     """Train what is not there yet, one network after the other."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data-dir", type=Path, help="where the data sets are; by default HOLDFAST_DATA")
-    parser.add_argument("--work-dir", type=Path, default=HERE.parents[1] / "build" / "studies", help="where unfinished trainings are kept")
+    parser.add_argument(
+        "--work-dir",
+        type=Path,
+        default=HERE.parents[1] / "build" / "studies",
+        help="where unfinished trainings are kept",
+    )
     parser.add_argument("--only", nargs="+", metavar="NAME", help="train these networks only")
     arguments = parser.parse_args()
     keep_freed_memory()
@@ -95,6 +100,7 @@ def run(configuration: Configuration, data_dir: Path | None, work_dir: Path) -> 
     metadata = {
         "data": training.name,
         "data_digest": training.digest,
+        "classes": list(training.classes),
         "sigma": configuration.sigma,
         "seed": configuration.seed,
         "epochs": configuration.epochs,

@@ -18,7 +18,7 @@ from holdfast.errors import ParameterError
 from holdfast.protocols import NoisyClassifier
 from holdfast.records import Address, Certificate, Purpose, Run, Tally
 
-__all__ = ["DEFAULT_BATCH", "certify", "check_image", "decide", "label_batches"]
+__all__ = ["DEFAULT_BATCH", "certify", "check_image", "decide", "label_batches", "upper_complement"]
 
 DEFAULT_BATCH = 1024
 """Noisy copies labelled per call: sets memory and how often progress is kept, never a label."""
@@ -119,10 +119,16 @@ def certify(
         batch: samples per call; changes nothing but speed and memory.
 
     Raises:
-        ParameterError: an unsuitable image, or another classifier than the run's.
+        ParameterError: an unsuitable image, or another classifier or other noise than the run's.
     """
     if classifier.fingerprint != run.fingerprint:
         raise ParameterError("this run was started for another classifier")
+    noise = classifier.noise
+    if (noise.name, noise.sigma_px, noise.digest) != (run.noise, run.sigma_px, run.noise_digest):
+        raise ParameterError(
+            f"this run was started for {run.noise} noise with sigma_px {run.sigma_px}, the classifier adds {noise.name} "
+            f"noise with sigma_px {noise.sigma_px}"
+        )
     digest = array_digest(check_image(image, run.shape))
 
     def all_labels(purpose: Purpose, count: int) -> NDArray[np.uint16]:

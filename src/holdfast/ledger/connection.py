@@ -65,11 +65,13 @@ def open_database(path: Path, create: bool) -> sqlite3.Connection:
         LedgerVersionError: a newer holdfast wrote it.
         LedgerLockedError: another process holds it.
     """
+    if path.is_dir():
+        raise LedgerError(f"{path}: this is a folder, not a ledger")
+    if not create and not path.exists():
+        raise LedgerError(f"{path}: no such ledger")
     exists = path.exists() and path.stat().st_size > 0
     if not exists and not create:
-        raise LedgerError(f"{path}: no such ledger")
-    if exists and path.is_dir():
-        raise LedgerError(f"{path}: this is a folder, not a ledger")
+        raise LedgerError(f"{path}: an empty file, not a ledger")
     with translated(path):
         connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
         try:
@@ -78,6 +80,7 @@ def open_database(path: Path, create: bool) -> sqlite3.Connection:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
             _create_tables(connection)
+            _check_tables(connection, path)
         except BaseException:
             connection.close()
             raise
@@ -106,14 +109,22 @@ def _create_tables(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA user_version={VERSION}")
 
 
+def _check_tables(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse tables other than ours: without their types, or with triggers, nothing read from them could be relied on."""
+    own = "sql NOT NULL AND NOT (type='table' AND name GLOB 'sqlite_*')"
+    found = {sql for (sql,) in connection.execute(f"SELECT sql FROM sqlite_schema WHERE {own}")}
+    if found != {statement.strip() for statement in _SCHEMA.split(";") if statement.strip()}:
+        raise LedgerError(f"{path}: its tables are not those of a ledger of version {VERSION}")
+
+
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """All or nothing, and durable once it returns."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
+        connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from holdfast.errors import LedgerError
 
-__all__ = ["labels_digest", "pack_labels", "unpack_labels"]
+__all__ = ["MOST_LABELS", "labels_digest", "pack_labels", "unpack_checked", "unpack_labels"]
 
 _LEVEL = 1
+MOST_LABELS = 1 << 24
+"""Of one input and purpose: what a reader is willing to unpack."""
 
 
 def labels_digest(labels: NDArray[np.uint16]) -> str:
@@ -33,12 +35,14 @@ def pack_labels(labels: NDArray[np.uint16]) -> bytes:
 
 
 def unpack_labels(body: bytes, count: int | None = None) -> NDArray[np.uint16]:
-    """The labels of a blob; at most 2^24, and exactly ``count`` when given.
+    """The labels of a blob; at most 2^24, and exactly ``count`` when given (else every byte is taken as a label).
 
     Raises:
         LedgerError: the blob is damaged or holds another number of labels.
     """
-    limit = 2 * (count if count is not None else 1 << 24)
+    if count is not None and not 0 <= count <= MOST_LABELS:
+        raise LedgerError(f"{count} cached labels of one input cannot be read: at most {MOST_LABELS} are kept")
+    limit = 2 * (MOST_LABELS if count is None else count)
     try:
         inflate = zlib.decompressobj()
         raw = inflate.decompress(body, limit + 1)
@@ -52,3 +56,19 @@ def unpack_labels(body: bytes, count: int | None = None) -> NDArray[np.uint16]:
         return np.frombuffer(raw, dtype=np.uint8).astype(np.uint16)
     low, high = np.frombuffer(raw, dtype=np.uint8).reshape(2, count).astype(np.uint16)
     return (low | high << 8).astype(np.uint16)
+
+
+def unpack_checked(body: bytes, digest: str, count: int | None = None) -> NDArray[np.uint16] | None:
+    """The labels of a blob whose :func:`labels_digest` is ``digest``; None when they have another one.
+
+    Without ``count`` the digest also tells labels of one byte from labels of two.
+
+    Raises:
+        LedgerError: as :func:`unpack_labels`.
+    """
+    labels = unpack_labels(body, count)
+    if labels_digest(labels) == digest:
+        return labels
+    if count is None and len(labels) % 2 == 0 and labels_digest(labels := unpack_labels(body, len(labels) // 2)) == digest:
+        return labels
+    return None

@@ -15,13 +15,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from holdfast.errors import LedgerConflictError, LedgerError, RunMismatch
 from holdfast.ledger.connection import open_database, transaction, translated
-from holdfast.ledger.labels import labels_digest, pack_labels, unpack_labels
+from holdfast.ledger.labels import labels_digest, pack_labels, unpack_checked
+from holdfast.ledger.records import read_certificate, read_run, run_body
 from holdfast.records import Certificate, Purpose, Run
 
-__all__ = ["Entry", "Execution", "Ledger"]
-
-_RUN = TypeAdapter(Run)
-_COUNTS = TypeAdapter(tuple[int, ...])
+__all__ = ["Entry", "Execution", "Ledger", "mismatch_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +110,15 @@ class Ledger:
         """
         for other in self.runs():
             if other.nonce == run.nonce and other != run:
-                raise RunMismatch(f"{self.path}: {mismatch_text(other, run.parameters())}")
+                raise RunMismatch(f"{self.path}: {mismatch_text(other, run)}")
         with translated(self.path), transaction(self._db):
             self._db.execute("INSERT OR IGNORE INTO runs(id, body) VALUES(?, ?)", (run.id, run_body(run)))
 
     def _run(self, body: str) -> Run:
         try:
-            return _RUN.validate_json(body)
-        except ValidationError as error:
-            raise LedgerError(
-                f"{self.path}: a run record is damaged ({error.error_count()} fields do not fit)"
-            ) from error
+            return read_run(body)
+        except ValueError as error:
+            raise LedgerError(f"{self.path}: a run record is damaged ({error})") from error
 
     # Certificates
 
@@ -136,18 +132,12 @@ class Ledger:
             "SELECT i.idx, i.label, i.digest, c.label, c.radius_sq_px, c.p_lower, c.p_upper, c.selection_counts, c.counts "
             "FROM inputs i JOIN certificates c USING(run, idx) WHERE run=? ORDER BY idx"
         )
-        for index, true_label, digest, label, radius_sq, p_lower, p_upper, selection, counts in self.rows(
-            query, (run.id,)
-        ):
+        for index, true_label, digest, *columns in self.rows(query, (run.id,)):
             try:
-                certificate = Certificate(
-                    run=run.id, index=index, digest=digest, label=label, radius_sq_px=radius_sq,
-                    p_lower=float(p_lower), p_upper=float(p_upper),
-                    selection_counts=_COUNTS.validate_json(selection), counts=_COUNTS.validate_json(counts),
-                )  # fmt: skip
-            except (ValidationError, ValueError) as error:
+                certificate = read_certificate(run, index, digest, columns)
+            except ValueError as error:
                 raise LedgerError(
-                    f"{self.path}: the certificate of input {index} of run {run.id} is damaged"
+                    f"{self.path}: the certificate of input {index} of run {run.id} is damaged ({error})"
                 ) from error
             yield Entry(index, true_label, digest, certificate)
 
@@ -209,8 +199,8 @@ class Ledger:
             if purpose not in found:
                 raise LedgerError(f"{self.path}: the {purpose} labels of input {index} of run {run.id} are missing")
             body, digest = found[purpose]
-            labels = unpack_labels(body, count)
-            if labels_digest(labels) != digest:
+            labels = unpack_checked(body, digest, count)
+            if labels is None:
                 raise LedgerError(
                     f"{self.path}: the {purpose} labels of input {index} of run {run.id} do not match their checksum"
                 )
@@ -221,23 +211,32 @@ class Ledger:
         """Keep labels of an unfinished input, so that a kill costs no more than one batch."""
         row = (run.id, index, purpose.value, start, pack_labels(labels), labels_digest(labels))
         with translated(self.path), transaction(self._db):
-            self._db.execute("INSERT OR IGNORE INTO partial VALUES(?,?,?,?,?,?)", row)
+            self._db.execute("INSERT OR REPLACE INTO partial VALUES(?,?,?,?,?,?)", row)
 
     def partial(self, run: Run, index: int, purpose: Purpose) -> NDArray[np.uint16]:
-        """Labels of an unfinished input from sample 0 without a gap; possibly none."""
+        """Labels of an unfinished input from sample 0 to the first gap or damage; possibly none."""
         rows = self.rows(
             "SELECT start, body, sha256 FROM partial WHERE run=? AND idx=? AND purpose=? ORDER BY start",
             (run.id, index, purpose.value),
         )
-        kept: list[NDArray[np.uint16]] = []
+        kept = [np.empty(0, dtype=np.uint16)]
         done = 0
         for start, body, digest in rows:
-            labels = unpack_labels(body)
-            if start != done or labels_digest(labels) != digest:
+            labels = self._partial_block(body, digest)
+            if start > done:
                 break
-            kept.append(labels)
-            done += len(labels)
-        return np.concatenate(kept) if kept else np.empty(0, dtype=np.uint16)
+            kept.append(labels[done - start :])
+            done = max(done, start + len(labels))
+        return np.concatenate(kept)
+
+    @staticmethod
+    def _partial_block(body: bytes, digest: str) -> NDArray[np.uint16]:
+        """Labels kept by an interrupted call; none if they are damaged: they can be computed again."""
+        try:
+            labels = unpack_checked(body, digest)
+        except LedgerError:
+            labels = None
+        return labels if labels is not None else np.empty(0, dtype=np.uint16)
 
     def executions(self, run: Run) -> list[Execution]:
         """What was computed where, oldest first."""
@@ -250,17 +249,13 @@ class Ledger:
         return found + [f"{row[0]}: a row without its parent" for row in self.rows("PRAGMA foreign_key_check")]
 
 
-def run_body(run: Run) -> str:
-    """A run as JSON text with sorted keys."""
-    return json.dumps(asdict(run), sort_keys=True)
-
-
-def mismatch_text(run: Run, parameters: dict[str, Any]) -> str:
+def mismatch_text(known: Run, asked: Run) -> str:
     """Which parameters differ from a run's, and why it cannot be changed."""
-    known = run.parameters()
-    differing = [f"{k} is {known[k]!r}, not {parameters[k]!r}" for k in known if known[k] != parameters[k]]
+    mine, theirs = asdict(known), asdict(asked)
+    ours = [name for name in mine if name != "nonce" and mine[name] != theirs[name]]
+    differing = "; ".join(f"{name} is {_shown(mine[name])}, not {_shown(theirs[name])}" for name in ours)
     return (
-        f"run {run.id} cannot be resumed with other parameters: {'; '.join(differing)}. A run is fixed when it starts "
+        f"run {known.id} cannot be resumed with other parameters: {differing}. A run is fixed when it starts "
         "(extending one until it certifies would fail more often than alpha says): start another one"
     )
 

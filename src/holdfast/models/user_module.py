@@ -65,15 +65,23 @@ def load_user(
     return module.eval(), ModelSpec(factory, check_logits(module, shape), shape, preprocessing)
 
 
-def build_user(factory: str) -> nn.Module:
+def build_user(factory: str, *, seed: int | None = None) -> nn.Module:
     """Import ``package.module:factory`` and call it.
+
+    Args:
+        factory: as for :func:`load_user`.
+        seed: of the weights that the factory draws from torch's global generator, which is then put back as it was,
+            so that a training of this network can be repeated and resumed. None lets it draw as it comes.
 
     Raises:
         ParameterError: it cannot be imported or called, or does not return a ``torch.nn.Module``.
     """
     make = _imported(factory)
     try:
-        module = make()
+        with torch.random.fork_rng(devices=[], enabled=seed is not None):
+            if seed is not None:
+                torch.manual_seed(seed)
+            module = make()
     except Exception as error:
         raise ParameterError(f"calling {factory} failed with {type(error).__name__}: {error}") from error
     if not isinstance(module, nn.Module):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdfast.noise.philox import word_lanes
-from holdfast.noise.tables import check_sigma_px
+from holdfast.noise.tables import check_range, check_sigma_px
 from holdfast.records import Address
 from holdfast.rounding import exact_decimal
 
@@ -45,9 +45,14 @@ class ContinuousGaussian:
         return hashlib.sha256(f"continuous float32 ndtri philox4x32-10 {self.sigma_px}".encode()).hexdigest()
 
     def sample(self, address: Address, start: int, count: int, dimension: int) -> NDArray[np.float32]:
-        """Noise of samples ``start .. start+count-1``: float32, shape (count, dimension)."""
+        """Noise of samples ``start .. start+count-1``: float32, shape (count, dimension).
+
+        Raises:
+            ParameterError: a negative range, or more than 2^24 coordinates.
+        """
         from scipy.special import ndtri
 
+        check_range(start, count, dimension)
         blocks = -(-dimension // 4)
         out = np.empty((count * blocks, 4), dtype=np.float32)
         for first, lanes in word_lanes(address.philox_key(), start, count, blocks):

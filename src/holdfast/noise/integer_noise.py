@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.errors import ParameterError, ProofFailed
+from holdfast.errors import ProofFailed
 from holdfast.noise import native
 from holdfast.noise.sampler import sample_table
-from holdfast.noise.tables import MAX_DIMENSION, THRESHOLD_BITS, NoiseTable, check_sigma_px
+from holdfast.noise.tables import THRESHOLD_BITS, NoiseTable, check_range, check_sigma_px
 from holdfast.records import Address
 from holdfast.rounding import exact_decimal
 
@@ -54,8 +54,7 @@ class IntegerNoise(ABC):
         Raises:
             ParameterError: a negative range, or more than 2^24 coordinates.
         """
-        if start < 0 or count < 0 or start + count > 1 << 63 or not 0 < dimension <= MAX_DIMENSION:
-            raise ParameterError(f"no samples {start} .. {start}+{count} of {dimension} coordinates")
+        check_range(start, count, dimension)
         sampler = native.sample_table if native.available() else sample_table
         return sampler(self.table, address.philox_key(), start, count, dimension)
 
@@ -70,12 +69,16 @@ class IntegerNoise(ABC):
 
 
 def proved_floors(probabilities: Callable[[], list[Any]]) -> list[int]:
-    """``floor(2^128 p)`` of balls computed by ``probabilities``, at a precision that leaves no floor in doubt."""
-    from flint import ctx
+    """``floor(2^128 p)`` of balls computed by ``probabilities``, at a precision that leaves no floor in doubt.
+
+    A probability is not negative, even where its ball extends below zero.
+    """
+    from flint import ctx, fmpz
 
     for precision in (256, 512, 1024):
         with ctx.workprec(precision):
-            floors = [(p * 2**THRESHOLD_BITS).floor().unique_fmpz() for p in probabilities()]
+            scaled = [p * 2**THRESHOLD_BITS for p in probabilities()]
+            floors = [fmpz(0) if s < 1 else s.floor().unique_fmpz() for s in scaled]
         if all(f is not None for f in floors):
             return [int(f) for f in floors]
     raise ProofFailed("a threshold of the noise table could not be enclosed between two integers at 1024 bits")

@@ -29,6 +29,7 @@ __all__ = [
     "THRESHOLD_BITS",
     "UNDECIDED",
     "NoiseTable",
+    "check_range",
     "check_sigma_px",
     "noise_charge",
 ]
@@ -119,6 +120,12 @@ def check_sigma_px(sigma_px: Fraction) -> Fraction:
             f"({MAX_SIGMA_PX} grey levels), not {float(sigma_px / 255):.6g}"
         )
     return sigma_px
+
+
+def check_range(start: int, count: int, dimension: int) -> None:
+    """Refuse sample numbers outside [0, 2^63) and dimensions outside [1, :data:`MAX_DIMENSION`]."""
+    if start < 0 or count < 0 or start + count > 1 << 63 or not 0 < dimension <= MAX_DIMENSION:
+        raise ParameterError(f"no samples {start} .. {start}+{count} of {dimension} coordinates")
 
 
 def noise_charge(total_variation: Fraction) -> Fraction:

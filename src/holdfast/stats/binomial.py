@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import lru_cache
+from math import comb
 from typing import Any
 
 from holdfast.errors import ImpossibleRequest, ParameterError, ProofFailed
@@ -22,7 +23,9 @@ _CHECK_EVERY = 32
 
 
 def check_alpha(alpha: Fraction) -> Fraction:
-    """Refuse a failure probability outside (0, 1/2)."""
+    """Refuse a failure probability that is not exact or lies outside (0, 1/2)."""
+    if not isinstance(alpha, Fraction):
+        raise ParameterError(f"alpha must be an exact Fraction, not {alpha!r}")
     if not 0 < alpha < Fraction(1, 2):
         raise ParameterError(f"alpha must lie between 0 and 0.5, not {float(alpha):g}")
     return alpha
@@ -67,7 +70,7 @@ def clopper_pearson_lower_down(k: int, n: int, alpha: Fraction) -> float:
 
     Returns:
         A double ``p`` with ``P(Bin(n, p) >= k) <= alpha`` proved; 0.0 for ``k = 0``. ``1 - p`` exceeds the exact limit's
-        by less than one part in 10^12.
+        by less than one part in 10^12, or near ``p = 1``, where doubles are not that fine, by a few units of 2^-53.
 
     Raises:
         ParameterError: k, n or alpha out of range.
@@ -126,21 +129,23 @@ def critical_count(trials: int, alpha: Fraction) -> int:
         >>> critical_count(1000, Fraction(1, 1000)), critical_count(10, Fraction(1, 1000)), critical_count(11, Fraction(1, 1000))
         (553, 11, 11)
     """
-    from flint import fmpq
-
     check_alpha(alpha)
-    level = fmpq(alpha.numerator, alpha.denominator) / 2
     low, high = trials // 2, trials + 1
     while high - low > 1:
         middle = (low + high) // 2
-        tail = upper_tail(middle, trials, fmpq(1, 2))
-        if tail <= level:
-            high = middle
-        elif tail > level:
-            low = middle
-        else:
-            raise ProofFailed(f"the tail of {middle} of {trials} could not be told from {alpha}/2")
+        low, high = (low, middle) if _rejects(middle, trials, alpha) else (middle, high)
     return high
+
+
+def _rejects(count: int, trials: int, alpha: Fraction) -> bool:
+    """Whether ``2 P(Bin(trials, 1/2) >= count) <= alpha``: by a ball, and where that leaves a doubt (equality) by integers."""
+    from flint import fmpq
+
+    tail, level = 2 * upper_tail(count, trials, fmpq(1, 2)), fmpq(alpha.numerator, alpha.denominator)
+    if tail <= level or tail > level:
+        return bool(tail <= level)
+    outcomes = sum(comb(trials, i) for i in range(count, trials + 1))
+    return 2 * outcomes * alpha.denominator <= alpha.numerator << trials
 
 
 def require_possible(n: int, alpha: Fraction) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
@@ -58,10 +59,11 @@ def smoothed_accuracy(results: Sequence[Result]) -> Fraction:
 
 
 def average_certified_radius(results: Sequence[Result]) -> float:
-    """Mean of the certified radius in [0, 1] image units, 0 where wrong or abstained (ACR); each radius rounded down."""
-    if not results:
-        return 0.0
-    return sum(radius_down(k) for label, predicted, k in results if label == predicted) / len(results)
+    """Mean of the certified radius in [0, 1] image units, 0 where wrong or abstained (ACR); rounded down."""
+    radii = (Fraction(radius_down(k)) for label, predicted, k in results if label == predicted)
+    mean = sum(radii, Fraction(0)) / max(len(results), 1)
+    value = float(mean)
+    return value if Fraction(value) <= mean else math.nextafter(value, 0.0)
 
 
 def _share(hits: Iterable[bool], total: int) -> Fraction:

@@ -173,6 +173,14 @@ def test_factories_that_give_no_network_are_refused(factory: str, message: str) 
         load(None, factory)
 
 
+def test_a_seed_makes_the_factory_s_weights_repeat_and_leaves_the_global_generator_alone() -> None:
+    before = torch.get_rng_state()
+    one, two, other = (build_user("usernet:make", seed=s).state_dict() for s in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(one["fc.weight"], two["fc.weight"])
+    assert not torch.equal(one["fc.weight"], other["fc.weight"])
+
+
 def test_a_network_for_other_images_is_refused_and_left_as_it_was() -> None:
     module = build_user("usernet:make").train()
     before = {name: value.clone() for name, value in module.state_dict().items()}
