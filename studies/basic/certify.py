@@ -16,6 +16,7 @@ from holdfast import data
 from holdfast.ledger import Ledger
 from holdfast.rounding import truncated_text
 from holdfast.stats import average_certified_radius, certified_accuracy
+from holdfast.workflows.allocator import keep_freed_memory
 from holdfast.workflows.certify import Progress, certify_inputs, choose_indices, open_run
 from holdfast.workflows.classifiers import as_classifier, load_network
 
@@ -33,6 +34,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="bfloat16", help="arithmetic of the networks")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
+    keep_freed_memory()
     for path in sorted(MODELS.glob("*.safetensors")):
         if not arguments.only or path.stem in arguments.only:
             certify(path, arguments.data_dir, arguments.dtype, arguments.threads)

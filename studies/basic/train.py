@@ -18,7 +18,7 @@ from holdfast import data
 from holdfast.models import ModelSpec, build, checkpoint
 from holdfast.records import Preprocessing
 from holdfast.training import EpochRecord, accuracy, choose, named, train
-from holdfast.training.allocator import keep_freed_memory
+from holdfast.workflows.allocator import keep_freed_memory
 
 HERE = Path(__file__).resolve().parent
 MODELS, LOGS = HERE.parent / "models", HERE / "logs"

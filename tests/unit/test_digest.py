@@ -48,9 +48,9 @@ def test_layout_and_byte_order_change_nothing(array: NDArray[np.generic]) -> Non
 def test_shape_and_dtype_belong_to_the_content(array: NDArray[np.generic]) -> None:
     digest = array_digest(array)
     assert array_digest(array[np.newaxis]) != digest
-    assert array_digest(array.view(f"V{array.dtype.itemsize}").view(np.dtype(f"u{array.dtype.itemsize}"))) != digest or (
-        array.dtype.kind == "u"
-    )
+    assert array_digest(
+        array.view(f"V{array.dtype.itemsize}").view(np.dtype(f"u{array.dtype.itemsize}"))
+    ) != digest or (array.dtype.kind == "u")
 
 
 @given(hnp.arrays(np.uint8, (2, 3)), st.integers(0, 5), st.integers(1, 255))

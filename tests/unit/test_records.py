@@ -37,7 +37,7 @@ def test_the_philox_key_is_the_documented_hash() -> None:
     address = Address(KEY, DIGEST, Purpose.ESTIMATE, layer=258)
     head = hashlib.sha256(KEY + DIGEST + b"estimate" + b"\0" + b"\x02\x01\x00\x00").digest()
     assert address.philox_key() == (int.from_bytes(head[:4], "little"), int.from_bytes(head[4:8], "little"))
-    assert Address(bytes(32), bytes(32), Purpose.SELECT).philox_key() == (0x8C3BCFEC, 0x80E6F361)
+    assert Address(bytes(32), bytes(32), Purpose.SELECT).philox_key() == (0xBC2B324C, 0xC18720C3)
 
 
 def test_every_part_of_an_address_changes_the_key() -> None:
@@ -50,7 +50,9 @@ def test_the_purposes_are_the_documented_ones() -> None:
     assert [p.value for p in Purpose] == ["select", "estimate", "pilot", "predict", "verify"]
 
 
-@pytest.mark.parametrize(("key", "digest", "layer"), [(31, 33, 0), (0, 32, 0), (32, 31, 0), (32, 32, -1), (32, 32, 2**32)])
+@pytest.mark.parametrize(
+    ("key", "digest", "layer"), [(31, 33, 0), (0, 32, 0), (32, 31, 0), (32, 32, -1), (32, 32, 2**32)]
+)
 def test_addresses_with_parts_of_another_length_are_refused(key: int, digest: int, layer: int) -> None:
     """Otherwise two addresses could hash the same text, and an empty key would be no secret."""
     with pytest.raises(ParameterError, match="32 bytes"):
@@ -87,7 +89,9 @@ def test_the_run_key_is_the_documented_hash() -> None:
 
 @pytest.mark.parametrize("name", [f.name for f in fields(Run) if f.name != "nonce_given"])
 def test_every_parameter_changes_the_run_key_and_the_id(name: str) -> None:
-    changed = replace(RUN, **{name: OTHER.get(name, str(getattr(RUN, name)).replace("0", "1") + "1" * (name != "nonce"))})
+    changed = replace(
+        RUN, **{name: OTHER.get(name, str(getattr(RUN, name)).replace("0", "1") + "1" * (name != "nonce"))}
+    )
     assert changed != RUN
     assert changed.run_key != RUN.run_key
     assert changed.id != RUN.id
@@ -109,7 +113,9 @@ def test_only_integer_noise_is_exact(noise: str, exact: bool) -> None:
     assert replace(RUN, noise=noise).exact is exact
 
 
-@pytest.mark.parametrize("record", [RUN, CERTIFICATE, Address(KEY, DIGEST, Purpose.SELECT), Preprocessing((0.0,), (1.0,))])
+@pytest.mark.parametrize(
+    "record", [RUN, CERTIFICATE, Address(KEY, DIGEST, Purpose.SELECT), Preprocessing((0.0,), (1.0,))]
+)
 def test_records_are_frozen(record: Any) -> None:
     with pytest.raises(FrozenInstanceError):
         setattr(record, fields(record)[0].name, "other")

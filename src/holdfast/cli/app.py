@@ -18,6 +18,7 @@ from holdfast.cli.predict import predict
 from holdfast.cli.train import train
 from holdfast.cli.verify import verify
 from holdfast.errors import HoldfastError
+from holdfast.workflows.allocator import keep_freed_memory
 
 __all__ = ["app", "run"]
 
@@ -44,12 +45,15 @@ app.add_typer(ledger, name="ledger")
 def run() -> int:
     """Run the command line; returns the exit code: 0 done, 1 a check failed, 2 a mistake, 130 interrupted."""
     console = error_console()
+    keep_freed_memory()
     try:
         app(standalone_mode=True)
     except HoldfastError as error:
         console.print(f"holdfast: {error}", markup=False)
         return 2
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as end:  # typer turns Ctrl-C into a silent exit with code 130
+        if isinstance(end, SystemExit) and end.code != 130:
+            raise
         console.print(
             "holdfast: interrupted; everything recorded is kept, run the same command again to continue", markup=False
         )
@@ -57,4 +61,7 @@ def run() -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        console.print(f"holdfast: {error}", markup=False)
+        return 2
     return 0

@@ -133,10 +133,12 @@ def _print_estimate(estimate: Any, as_json: bool) -> None:
 
 
 def _print_summary(summary: dict[str, Any], ledger: Path) -> None:
+    from holdfast.workflows.certify import cut_text, share_text
+
     print_line(f"run {summary['run']}: {summary['inputs']} inputs, {summary['abstained']} abstained")
     if not summary["exact"]:
         print_line("NOTE: float noise; these radii are outside the exact guarantee")
-    print_line(f"average certified radius {summary['average_certified_radius']:.4f} (image units)")
+    print_line(f"average certified radius {cut_text(summary['average_certified_radius'])} (image units)")
     for radius, accuracy in summary["certified_accuracy"].items():
-        print_line(f"certified accuracy at radius {radius}: {accuracy:.4f}")
+        print_line(f"certified accuracy at radius {radius}: {share_text(accuracy, summary['inputs'])}")
     print_line(f"Next: holdfast verify {ledger}")

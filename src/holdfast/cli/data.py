@@ -70,7 +70,8 @@ def info(name: NameArgument, data_dir: DataDirOption = None, json: JsonOption = 
         elif place is not None:
             print_line(f"{split}: {', '.join(str(path) for path in place.present)}")
         else:
-            print_line(report.explain(split))
+            for line in report.explain(split).splitlines():
+                print_line(line)
 
 
 @data.command("fetch")

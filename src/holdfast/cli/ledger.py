@@ -27,7 +27,7 @@ LedgerArgument = Annotated[Path, typer.Argument(help="A ledger.", metavar="LEDGE
 def list_runs(path: LedgerArgument, json: JsonOption = False) -> None:
     """The runs of a ledger, one line each."""
     from holdfast.ledger import Ledger
-    from holdfast.workflows.certify import summarise
+    from holdfast.workflows.certify import cut_text, summarise
 
     with Ledger(path) as book:
         summaries = [summarise(book, run) for run in book.runs()]
@@ -38,7 +38,7 @@ def list_runs(path: LedgerArgument, json: JsonOption = False) -> None:
         given = ", nonce given" if s["nonce_given"] else ""
         print_line(
             f"{s['run']}  {s['data']}  sigma {s['sigma']} {s['noise']}  n0 {s['n0']} n {s['n']} alpha {s['alpha']}  "
-            f"{s['inputs']} inputs, ACR {s['average_certified_radius']:.4f}{given}"
+            f"{s['inputs']} inputs, ACR {cut_text(s['average_certified_radius'])}{given}"
         )
 
 
@@ -52,6 +52,7 @@ def show(
     from dataclasses import asdict
 
     from holdfast.ledger import Ledger
+    from holdfast.workflows.certify import cut_text
 
     with Ledger(path) as book:
         runs = [book.run(run)] if run else book.runs()
@@ -67,7 +68,9 @@ def show(
                 c = entry.certificate
                 predicted = "abstain" if c.abstained else str(c.label)
                 radius = radius_text(c.radius_sq_px)
-                print_line(f"  {entry.index:5d}  {entry.label:5d}  {predicted:>9}  {radius:8}  {c.p_lower:.6f}")
+                print_line(
+                    f"  {entry.index:5d}  {entry.label:5d}  {predicted:>9}  {radius:8}  {cut_text(c.p_lower, 6)}"
+                )
 
 
 @ledger.command("check")

@@ -28,14 +28,15 @@ def error_console() -> Console:
 
 
 def print_line(text: str) -> None:
-    """One line of result."""
-    sys.stdout.write(text + "\n")
+    """One line of result. What cannot be printed is escaped: names in another person's ledger do not steer the terminal."""
+    sys.stdout.write("".join(c if c.isprintable() else repr(c)[1:-1] for c in text) + "\n")
     sys.stdout.flush()
 
 
 def print_json(value: Any) -> None:
     """A result for machines: sorted, indented JSON on standard output."""
-    print_line(json.dumps(value, sort_keys=True, indent=2))
+    sys.stdout.write(json.dumps(value, sort_keys=True, indent=2) + "\n")
+    sys.stdout.flush()
 
 
 def seconds_text(seconds: float) -> str:

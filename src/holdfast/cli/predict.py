@@ -68,9 +68,10 @@ def predict(
             [{"image": name, "label": a.label, "counts": list(a.counts), "needed": a.needed} for name, a in answers]
         )
         return
-    classes = network.metadata.get("classes") or []
+    classes = network.metadata.get("classes")
+    names = [str(name) for name in classes] if isinstance(classes, list) else []
     for name, answer in answers:
-        said = "abstained" if answer.abstained else _class_name(answer.label, classes)
+        said = "abstained" if answer.abstained else _class_name(answer.label, names)
         top = sorted(answer.counts, reverse=True)[:2]
         print_line(f"{name}: {said} ({top[0]} of {n} samples, next class {top[1]}, needed {answer.needed})")
 

@@ -58,11 +58,9 @@ def train(
     Example: holdfast train --data cifar10 --model resnet20 --sigma 0.25 --out resnet20.safetensors
     """
     from holdfast import data as datasets
-    from holdfast.training.allocator import keep_freed_memory
     from holdfast.workflows import train as work
     from holdfast.workflows.classifiers import parse_preprocessing
 
-    keep_freed_memory()
     training, test = (datasets.load(data, split, data_dir) for split in ("train", "test"))
     chosen = work.recipe_for(recipe, training, flip, crop, epochs=epochs, batch=batch, lr=lr)
     request = work.TrainRequest(

@@ -111,7 +111,8 @@ def _compute(request: ComputeRequest) -> list[Any]:
 
     def classifier_of(run: Run) -> NoisyClassifier:
         """As in the run, as far as this machine can."""
-        how = {name: run.classifier[name] for name in ("dtype", "threads") if run.classifier.get(name)}
+        kinds: dict[str, type] = {"dtype": str, "threads": int}
+        how: dict[str, Any] = {k: v for k, v in run.classifier.items() if k in kinds and type(v) is kinds[k] and v}
         return as_classifier(network, sigma=run.sigma, noise=run.noise, device=request.device, **how)
 
     with progress("verify") as report:

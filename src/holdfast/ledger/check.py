@@ -14,10 +14,9 @@ __all__ = ["ledger_problems"]
 def ledger_problems(ledger: Ledger) -> Iterator[str]:
     """Every inconsistency, one sentence each; nothing when the ledger is clean."""
     yield from ledger.integrity()
-    stored = dict(ledger.rows("SELECT id, body FROM runs"))
-    for run in ledger.runs():
-        if run.id not in stored:
-            yield f"a run record was changed: its content gives the id {run.id}, which no row has"
+    for stored, run in ledger.run_rows():
+        if run.id != stored:
+            yield f"the record of run {stored} was changed: its content gives the id {run.id}"
             continue
         orphans = ledger.rows(
             "SELECT idx FROM inputs WHERE run=? AND idx NOT IN (SELECT idx FROM certificates WHERE run=?)",

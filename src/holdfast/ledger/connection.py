@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,7 +59,7 @@ def translated(path: Path) -> Iterator[None]:
 
 
 def open_database(path: Path, create: bool) -> sqlite3.Connection:
-    """A connection to a ledger of this version; creates the file when asked to.
+    """A connection to a ledger of this version; creates the file when asked to, and reads one that is write-protected.
 
     Raises:
         LedgerError: the file is missing, or is something else.
@@ -72,6 +73,8 @@ def open_database(path: Path, create: bool) -> sqlite3.Connection:
     exists = path.exists() and path.stat().st_size > 0
     if not exists and not create:
         raise LedgerError(f"{path}: an empty file, not a ledger")
+    if exists and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        return _open_read_only(path)
     with translated(path):
         connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
         try:
@@ -81,6 +84,18 @@ def open_database(path: Path, create: bool) -> sqlite3.Connection:
             connection.execute("PRAGMA synchronous=FULL")
             _create_tables(connection)
             _check_tables(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _open_read_only(path: Path) -> sqlite3.Connection:
+    """A ledger that this user may read but not change, as evidence handed over often is."""
+    with translated(path):
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
+        try:
+            _check_kind(connection, path, exists=True)
         except BaseException:
             connection.close()
             raise

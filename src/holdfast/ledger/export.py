@@ -39,9 +39,7 @@ def _document(ledger: Ledger) -> dict[str, Any]:
 
 
 def _run_form(ledger: Ledger, run: Run) -> dict[str, Any]:
-    digests: dict[int, dict[str, str]] = {}
-    for index, purpose, digest in ledger.rows("SELECT idx, purpose, sha256 FROM labels WHERE run=?", (run.id,)):
-        digests.setdefault(index, {})[purpose] = digest
+    digests = ledger.label_digests(run)
     inputs = [
         {
             "index": entry.index,

@@ -67,8 +67,6 @@ def unpack_checked(body: bytes, digest: str, count: int | None = None) -> NDArra
         LedgerError: as :func:`unpack_labels`.
     """
     labels = unpack_labels(body, count)
-    if labels_digest(labels) == digest:
-        return labels
-    if count is None and len(labels) % 2 == 0 and labels_digest(labels := unpack_labels(body, len(labels) // 2)) == digest:
-        return labels
-    return None
+    if count is None and len(labels) % 2 == 0 and labels_digest(labels) != digest:
+        labels = unpack_labels(body, len(labels) // 2)
+    return labels if labels_digest(labels) == digest else None

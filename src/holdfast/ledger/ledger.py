@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,25 +10,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
 
-from holdfast.errors import LedgerConflictError, LedgerError, RunMismatch
+from holdfast.errors import LedgerConflictError, LedgerError, ParameterError, RunMismatch
 from holdfast.ledger.connection import open_database, transaction, translated
 from holdfast.ledger.labels import labels_digest, pack_labels, unpack_checked
-from holdfast.ledger.records import read_certificate, read_run, run_body
+from holdfast.ledger.rows import Entry, certificate_columns, read_entry, read_run, run_body
 from holdfast.records import Certificate, Purpose, Run
 
 __all__ = ["Entry", "Execution", "Ledger", "mismatch_text"]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An input of a run with its certificate."""
-
-    index: int
-    label: int
-    digest: str
-    certificate: Certificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +69,18 @@ class Ledger:
 
     def runs(self) -> list[Run]:
         """All runs, oldest first."""
-        return [self._run(body) for (body,) in self.rows("SELECT body FROM runs ORDER BY position")]
+        return [run for _, run in self.run_rows()]
+
+    def run_rows(self) -> list[tuple[str, Run]]:
+        """All runs, oldest first, each with the id under which it is stored (its own, unless someone changed it).
+
+        Raises:
+            LedgerError: a record is damaged.
+        """
+        try:
+            return [(id, read_run(body)) for id, body in self.rows("SELECT id, body FROM runs ORDER BY position")]
+        except (ValueError, TypeError) as error:
+            raise LedgerError(f"{self.path}: a run record is damaged ({error})") from error
 
     def run(self, prefix: str) -> Run:
         """The run whose id starts with ``prefix``.
@@ -107,18 +106,21 @@ class Ledger:
 
         Raises:
             RunMismatch: a run with this nonce but other parameters is there: a run is never changed or extended.
+            ParameterError: a value that could not be read again, such as n above 2^24.
         """
         for other in self.runs():
+            if other.id == run.id and other.nonce_given != run.nonce_given:
+                kinds = ("drawn", "given") if run.nonce_given else ("given", "drawn")
+                raise RunMismatch(f"{self.path}: the nonce of run {run.id} was {kinds[0]}, not {kinds[1]}")
             if other.nonce == run.nonce and other != run:
-                raise RunMismatch(f"{self.path}: {mismatch_text(other, run)}")
-        with translated(self.path), transaction(self._db):
-            self._db.execute("INSERT OR IGNORE INTO runs(id, body) VALUES(?, ?)", (run.id, run_body(run)))
-
-    def _run(self, body: str) -> Run:
+                raise RunMismatch(f"{self.path}: {mismatch_text(other, run.parameters())}")
         try:
-            return read_run(body)
+            body = run_body(run)
+            read_run(body)
         except ValueError as error:
-            raise LedgerError(f"{self.path}: a run record is damaged ({error})") from error
+            raise ParameterError(f"{self.path} cannot keep such a run: {error}") from error
+        with translated(self.path), transaction(self._db):
+            self._db.execute("INSERT OR IGNORE INTO runs(id, body) VALUES(?, ?)", (run.id, body))
 
     # Certificates
 
@@ -132,14 +134,14 @@ class Ledger:
             "SELECT i.idx, i.label, i.digest, c.label, c.radius_sq_px, c.p_lower, c.p_upper, c.selection_counts, c.counts "
             "FROM inputs i JOIN certificates c USING(run, idx) WHERE run=? ORDER BY idx"
         )
-        for index, true_label, digest, *columns in self.rows(query, (run.id,)):
+        for row in self.rows(query, (run.id,)):
             try:
-                certificate = read_certificate(run, index, digest, columns)
-            except ValueError as error:
+                entry = read_entry(run, row)
+            except (ValueError, TypeError) as error:
                 raise LedgerError(
-                    f"{self.path}: the certificate of input {index} of run {run.id} is damaged ({error})"
+                    f"{self.path}: the certificate of input {row[0]} of run {run.id} is damaged ({error})"
                 ) from error
-            yield Entry(index, true_label, digest, certificate)
+            yield entry
 
     def record(
         self,
@@ -160,7 +162,7 @@ class Ledger:
         at = (run.id, certificate.index)
         with translated(self.path), transaction(self._db):
             self._insert("inputs", (*at, true_label, certificate.digest))
-            self._insert("certificates", (*at, *_certificate_columns(certificate)))
+            self._insert("certificates", (*at, *certificate_columns(certificate)))
             for purpose, labels in ((Purpose.SELECT, selection), (Purpose.ESTIMATE, estimation)):
                 self._insert("labels", (*at, purpose.value, pack_labels(labels), labels_digest(labels)))
             self._db.execute("DELETE FROM partial WHERE run=? AND idx=?", at)
@@ -181,6 +183,13 @@ class Ledger:
             raise LedgerConflictError(f"{self.path}: run {row[0]} has another entry for input {row[1]} in {table!r}")
 
     # Labels
+
+    def label_digests(self, run: Run) -> dict[int, dict[str, str]]:
+        """The SHA-256 of the cached labels, by index and purpose."""
+        found: dict[int, dict[str, str]] = {}
+        for index, purpose, digest in self.rows("SELECT idx, purpose, sha256 FROM labels WHERE run=?", (run.id,)):
+            found.setdefault(index, {})[purpose] = digest
+        return found
 
     def labels(self, run: Run, index: int) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
         """The cached labels of an input: selection and estimation.
@@ -222,11 +231,9 @@ class Ledger:
         kept = [np.empty(0, dtype=np.uint16)]
         done = 0
         for start, body, digest in rows:
-            labels = self._partial_block(body, digest)
-            if start > done:
-                break
-            kept.append(labels[done - start :])
-            done = max(done, start + len(labels))
+            if start == done:
+                kept.append(self._partial_block(body, digest))
+                done += len(kept[-1])
         return np.concatenate(kept)
 
     @staticmethod
@@ -249,18 +256,11 @@ class Ledger:
         return found + [f"{row[0]}: a row without its parent" for row in self.rows("PRAGMA foreign_key_check")]
 
 
-def mismatch_text(known: Run, asked: Run) -> str:
+def mismatch_text(run: Run, parameters: dict[str, Any]) -> str:
     """Which parameters differ from a run's, and why it cannot be changed."""
-    mine, theirs = asdict(known), asdict(asked)
-    ours = [name for name in mine if name != "nonce" and mine[name] != theirs[name]]
-    differing = "; ".join(f"{name} is {_shown(mine[name])}, not {_shown(theirs[name])}" for name in ours)
+    known = run.parameters()
+    differing = [f"{k} is {known[k]!r}, not {parameters[k]!r}" for k in known if known[k] != parameters[k]]
     return (
-        f"run {known.id} cannot be resumed with other parameters: {differing}. A run is fixed when it starts "
+        f"run {run.id} cannot be resumed with other parameters: {'; '.join(differing)}. A run is fixed when it starts "
         "(extending one until it certifies would fail more often than alpha says): start another one"
     )
-
-
-def _certificate_columns(c: Certificate) -> tuple[Any, ...]:
-    return (
-        c.label, c.radius_sq_px, repr(c.p_lower), repr(c.p_upper), json.dumps(c.selection_counts), json.dumps(c.counts)
-    )  # fmt: skip

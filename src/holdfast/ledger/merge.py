@@ -22,10 +22,11 @@ def merge(target: Ledger, source: Ledger) -> int:
     for run in source.runs():
         target.add_run(run)
         known = {entry.index: entry for entry in target.entries(run)}
+        mine, theirs = target.label_digests(run), source.label_digests(run)
         timings = {e.index: e for e in source.executions(run)}
         for entry in source.entries(run):
             if entry.index in known:
-                if known[entry.index] != entry:
+                if known[entry.index] != entry or mine.get(entry.index) != theirs.get(entry.index):
                     raise LedgerConflictError(
                         f"{source.path}: run {run.id}, input {entry.index} differs from {target.path}"
                     )

@@ -74,9 +74,9 @@ def read_entry(run: Run, row: Sequence[Any]) -> Entry:
     """
     index, true_label, digest, label, radius_sq, p_lower, p_upper, *texts = row
     _require(all(type(v) is int for v in (index, true_label, label, radius_sq)), "an integer is none")
-    _require(index >= 0 and bool(_DIGEST.fullmatch(digest)), "its index or digest is none")
+    _require(index >= 0 and bool(_DIGEST.fullmatch(digest)), "its index or its digest is none")
     probabilities = [float(p_lower), float(p_upper)]
-    _require(all(0 <= p <= 2 for p in probabilities), "a probability is none")
+    _require(all(0 <= p <= 1 for p in probabilities), "a probability is none")
     try:
         selection, counts = (_COUNTS.validate_json(text) for text in texts)
     except ValidationError:

@@ -33,8 +33,8 @@ class DiscreteGaussian(IntegerNoise):
         >>> from holdfast.records import Address, Purpose
         >>> address = Address(bytes(32), bytes(32), Purpose.ESTIMATE)
         >>> DiscreteGaussian("30.6").sample(address, start=0, count=2, dimension=5)
-        array([[ 37, -38,  28,  30,  -8],
-               [-13, -11,   2,  -9, -26]], dtype=int16)
+        array([[-25,  -9, -19, -13,   2],
+               [ 22,   1,  -2, -12, -24]], dtype=int16)
     """
 
     name = "discrete"

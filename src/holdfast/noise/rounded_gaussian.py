@@ -34,7 +34,7 @@ class RoundedGaussian(IntegerNoise):
         >>> from holdfast.records import Address, Purpose
         >>> address = Address(bytes(32), bytes(32), Purpose.ESTIMATE)
         >>> RoundedGaussian("30.6").sample(address, start=0, count=1, dimension=5)
-        array([[ 37, -38,  28,  30,  -8]], dtype=int16)
+        array([[-25,  -9, -19, -13,   2]], dtype=int16)
     """
 
     name = "rounded"

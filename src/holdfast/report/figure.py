@@ -32,5 +32,6 @@ def write_png(path: Path, runs: Sequence[RunReport]) -> None:
     axes.set(xlabel="L2 radius (image units)", ylabel="certified accuracy", ylim=(0, 1.02))
     axes.set_xlim(left=0)
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    for text in axes.legend(frameon=False).get_texts():
+        text.set_parse_math(False)
     figure.savefig(path, metadata={"Software": None})

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from html import escape
 
 from holdfast.report.content import GUARANTEE, NO_GUARANTEE, RunReport
-from holdfast.rounding import radius_text
+from holdfast.rounding import radius_text, truncated_text
 
 __all__ = ["html_report"]
 
@@ -49,7 +50,7 @@ def _section(report: RunReport) -> str:
             str(label),
             "abstain" if c.abstained else str(c.label),
             radius_text(c.radius_sq_px),
-            f"{c.p_lower:.6f}",
+            truncated_text(Fraction(c.p_lower), 6),
         )
         for label, c in report.results
     ]

@@ -21,10 +21,21 @@ from holdfast.errors import ParameterError, RunMismatch
 from holdfast.ledger import Execution, Ledger, mismatch_text
 from holdfast.protocols import NoisyClassifier
 from holdfast.records import Address, Certificate, Purpose, Run
-from holdfast.rounding import decimal_text
+from holdfast.rounding import decimal_text, truncated_text
 from holdfast.stats import average_certified_radius, certified_accuracy
 
-__all__ = ["Estimate", "Progress", "certify_inputs", "choose_indices", "estimate", "open_run", "self_test", "summarise"]
+__all__ = [
+    "Estimate",
+    "Progress",
+    "certify_inputs",
+    "choose_indices",
+    "cut_text",
+    "estimate",
+    "open_run",
+    "self_test",
+    "share_text",
+    "summarise",
+]
 
 _KEEP_SECONDS = 2.0
 """Labels of an unfinished input are kept this often: what a kill can cost."""
@@ -67,7 +78,7 @@ def choose_indices(total: int, limit: int | None, indices: str | None) -> list[i
         indices: or a list such as ``0,5,10:20`` (the end is not included; ``::20`` is every twentieth).
 
     Raises:
-        ParameterError: both are given, or an index is outside the data set.
+        ParameterError: both are given, none is chosen, or an index is outside the data set.
 
     Example:
         >>> choose_indices(100, 4, None), choose_indices(100, None, "3,0:6:2")
@@ -76,7 +87,10 @@ def choose_indices(total: int, limit: int | None, indices: str | None) -> list[i
     if indices is not None:
         if limit is not None:
             raise ParameterError("give --limit or --indices, not both")
-        return sorted({i for part in indices.split(",") for i in _index_range(part.strip(), total)})
+        chosen = sorted({i for part in indices.split(",") for i in _index_range(part.strip(), total)})
+        if not chosen:
+            raise ParameterError(f"--indices {indices} chooses none of the {total} inputs (0 to {total - 1})")
+        return chosen
     if limit is None or limit >= total:
         return list(range(total))
     if limit < 1:
@@ -156,7 +170,12 @@ def certify_inputs(
     """Certify inputs that have no certificate yet, in the order given; each is durable when it is done.
 
     A kill at any moment costs at most a few seconds of labels; calling again continues and ends with the same ledger.
+
+    Raises:
+        ParameterError: classifier or data are not the run's.
     """
+    if classifier.fingerprint != run.fingerprint or data.digest != run.data_digest:
+        raise ParameterError(f"run {run.id} was started for another classifier or other data")
     finished = ledger.finished(run)
     work = [i for i in indices if i not in finished]
     clock = _Clock(inputs=len(work), left=len(work) * (run.n0 + run.n), report=on_progress)
@@ -295,3 +314,23 @@ def summarise(ledger: Ledger, run: Run) -> dict[str, Any]:
         "certified_accuracy": {decimal_text(r): float(certified_accuracy(results, r)) for r in radii},
         "average_certified_radius": average_certified_radius(results),
     }
+
+
+def cut_text(value: float, digits: int = 4) -> str:
+    """A number for showing, cut after ``digits`` decimals: never larger than it is.
+
+    Example:
+        >>> cut_text(0.99996), cut_text(0.4)
+        ('0.9999', '0.4000')
+    """
+    return truncated_text(Fraction(value), digits)
+
+
+def share_text(share: float, total: int, digits: int = 4) -> str:
+    """A share of ``total``, given as the double nearest to it: cut after ``digits`` decimals of the exact fraction.
+
+    Example:
+        >>> share_text(2 / 3, 3), share_text(0.7, 10)
+        ('0.6666', '0.7000')
+    """
+    return truncated_text(Fraction(share).limit_denominator(max(total, 1)), digits)

@@ -16,7 +16,15 @@ from holdfast.models import ModelSpec, build, checkpoint
 from holdfast.records import Preprocessing
 from holdfast.report import RunReport, html_report, markdown_report, write_png
 from holdfast.training import named, train
-from holdfast.workflows.certify import Progress, certify_inputs, choose_indices, open_run, summarise
+from holdfast.workflows.certify import (
+    Progress,
+    certify_inputs,
+    choose_indices,
+    cut_text,
+    open_run,
+    share_text,
+    summarise,
+)
 from holdfast.workflows.classifiers import as_classifier, load_network
 
 __all__ = ["DemoResult", "run_demo"]
@@ -36,11 +44,13 @@ class DemoResult:
     def lines(self) -> list[str]:
         """What the user reads at the end."""
         s, model, ledger = self.summary, self.folder / "digits.safetensors", self.folder / "digits.ledger"
-        accuracy = ", ".join(f"{100 * share:.1f} % at {radius}" for radius, share in s["certified_accuracy"].items())
+        accuracy = ", ".join(
+            f"{share_text(share, s['inputs'])} at {radius}" for radius, share in s["certified_accuracy"].items()
+        )
         return [
             f"Certified {s['inputs']} held-out digits with n = {s['n']} noisy copies each; {s['abstained']} abstained.",
             f"Certified accuracy by radius (1.0 is the way from black to white of one pixel): {accuracy}",
-            f"Average certified radius: {s['average_certified_radius']:.4f}",
+            f"Average certified radius: {cut_text(s['average_certified_radius'])}",
             "",
             *(f"{name:9} {self.folder / file}" for name, file in self.files),
             "",

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from holdfast import data as datasets
 from holdfast.certify import Prediction, predict
+from holdfast.data.image_file import FORMATS, MAX_PIXELS, MODES
 from holdfast.errors import DataFileError, MissingDependency, ParameterError
 from holdfast.protocols import NoisyClassifier
 from holdfast.rounding import exact_decimal
@@ -51,7 +52,7 @@ def _read(name: str, channels: int | None, data_dir: Path | None) -> NDArray[np.
     if not path.exists() and ":" in name:
         source, _, index = name.rpartition(":")
         dataset = datasets.load(source, "test", data_dir)
-        if not index.isdigit() or int(index) >= len(dataset):
+        if not index.isdecimal() or int(index) >= len(dataset):
             raise ParameterError(f"{source} has no input {index!r}: inputs are 0 to {len(dataset) - 1}")
         chosen: NDArray[np.uint8] = dataset.images[int(index)]
         return chosen
@@ -64,8 +65,10 @@ def _read(name: str, channels: int | None, data_dir: Path | None) -> NDArray[np.
 def _read_npy(path: Path) -> NDArray[np.uint8]:
     try:
         image: NDArray[np.uint8] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # numpy raises anything on a damaged header
         raise DataFileError(f"{path} cannot be read as an array: {error}") from error
+    if not isinstance(image, np.ndarray):
+        raise DataFileError(f"{path} is an archive of arrays, not an array; save the image with numpy.save")
     return image
 
 
@@ -75,9 +78,11 @@ def _read_picture(path: Path, channels: int | None) -> NDArray[np.uint8]:
     except ImportError as error:
         raise MissingDependency("reading pictures needs pillow: pip install 'holdfast[data]'") from error
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=FORMATS) as picture:
+            if picture.mode not in MODES or picture.width * picture.height > MAX_PIXELS:
+                raise ValueError(f"{picture.width}x{picture.height} pixels of kind {picture.mode!r}")
             grey = channels == 1 or (channels is None and picture.mode in ("1", "L"))
             pixels = np.asarray(picture.convert("L" if grey else "RGB"))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # a decoder may raise anything on a damaged file
         raise DataFileError(f"{path} cannot be read as a picture: {error}") from error
     return pixels[None] if grey else np.ascontiguousarray(pixels.transpose(2, 0, 1))

@@ -125,7 +125,7 @@ def _build(request: TrainRequest, data: DataSet, preprocessing: Preprocessing) -
         return build(spec, seed=request.seed), spec
     if request.options:
         raise ParameterError("--option goes with a network of holdfast's own; your factory takes no arguments")
-    module = build_user(request.model)
+    module = build_user(request.model, seed=request.seed)
     logits = check_logits(module, data.shape)
     if logits < data.num_classes:
         raise ParameterError(f"{request.model} gives {logits} logits, {data.name} has {data.num_classes} classes")

@@ -13,12 +13,21 @@ from holdfast.certify import label_batches
 from holdfast.certify.check import certificate_problems, fresh_refutes, refutation_limit, run_problems
 from holdfast.data import DataSet
 from holdfast.digest import array_digest
-from holdfast.errors import ParameterError
+from holdfast.errors import LedgerError, ParameterError
 from holdfast.ledger import Entry, Ledger, ledger_problems
 from holdfast.protocols import NoisyClassifier
 from holdfast.records import Address, Purpose, Run
 
-__all__ = ["REFUTATION_LEVEL", "Finding", "check_by_computing", "check_claims", "check_model", "fresh_test", "replay"]
+__all__ = [
+    "REFUTATION_LEVEL",
+    "Finding",
+    "check_by_computing",
+    "check_claims",
+    "check_inputs",
+    "check_model",
+    "fresh_test",
+    "replay",
+]
 
 REFUTATION_LEVEL = Fraction(1, 1_000_000)
 _MODEL_FACTS = ("weights", "graph", "preprocessing", "dtype")
@@ -77,6 +86,7 @@ def check_by_computing(
         other_machine = check_model(run, classifier, data)
         if other_machine is not None:
             yield other_machine
+        yield from check_inputs(ledger, run, data)
         yield from replay(ledger, run, classifier, data, replay_samples, np.random.default_rng())
         if fresh_samples:
             yield from fresh_test(ledger, run, classifier, data, fresh_samples, on_progress)
@@ -94,10 +104,31 @@ def check_model(run: Run, classifier: NoisyClassifier, data: DataSet) -> Finding
         )
     if classifier.fingerprint == run.fingerprint:
         return None
-    differing = [k for k, v in run.classifier.items() if classifier.description.get(k) != v]
+    facts = sorted({*run.classifier, *classifier.description})
+    differing = [k for k in facts if run.classifier.get(k) != classifier.description.get(k)]
     if any(fact in differing for fact in _MODEL_FACTS):
         raise ParameterError(f"run {run.id} is about another model: {', '.join(differing)} differ")
+    if not differing:
+        return Finding("fails", f"run {run.id}: its fingerprint is not the one of the classifier it describes")
     return Finding("not reproducible here", f"run {run.id}: this machine differs in {', '.join(differing)}")
+
+
+def check_inputs(ledger: Ledger, run: Run, data: DataSet) -> Iterator[Finding]:
+    """Whether every certified input is one of the data set, with the image and the true label that the data set gives it."""
+    for entry in ledger.entries(run):
+        if not _has_image(data, entry):
+            yield Finding("fails", f"{_name(run, entry)}: the data set has no such input, or another image there")
+        elif entry.label != data.labels[entry.index]:
+            known = int(data.labels[entry.index])
+            yield Finding("fails", f"{_name(run, entry)}: its true label is {known} in the data set, not {entry.label}")
+
+
+def _has_image(data: DataSet, entry: Entry) -> bool:
+    return entry.index < len(data) and array_digest(data.images[entry.index]).hex() == entry.digest
+
+
+def _entries_with_their_image(ledger: Ledger, run: Run, data: DataSet) -> list[Entry]:
+    return [entry for entry in ledger.entries(run) if _has_image(data, entry)]
 
 
 def replay(
@@ -108,14 +139,15 @@ def replay(
     A finding is fatal when this machine has the run's fingerprint, else "not reproducible here".
     """
     kind = "fails" if classifier.fingerprint == run.fingerprint else "not reproducible here"
-    entries = list(ledger.entries(run))
+    entries = _entries_with_their_image(ledger, run, data)
     while samples > 0 and entries:
         entry = entries[int(rng.integers(len(entries)))]
         image = data.images[entry.index]
-        if array_digest(image).hex() != entry.digest:
-            yield Finding("fails", f"{_name(run, entry)}: the image in the data set is another one")
+        try:
+            cached = dict(zip((Purpose.SELECT, Purpose.ESTIMATE), ledger.labels(run, entry.index), strict=True))
+        except LedgerError as error:
+            yield Finding("fails", f"{_name(run, entry)}: {error}")
             return
-        cached = dict(zip((Purpose.SELECT, Purpose.ESTIMATE), ledger.labels(run, entry.index), strict=True))
         purpose = Purpose.SELECT if rng.random() < run.n0 / (run.n0 + run.n) else Purpose.ESTIMATE
         start = int(rng.integers(len(cached[purpose])))
         count = min(samples, 256 - start % 256, len(cached[purpose]) - start)
@@ -144,7 +176,7 @@ def fresh_test(
     A certificate is refuted when ``samples`` fresh labels contradict its ``p_lower``. Up to a share alpha of valid
     certificates may be; more of them than chance allows refute the run (soundness.md I.10).
     """
-    entries = [entry for entry in ledger.entries(run) if not entry.certificate.abstained]
+    entries = [entry for entry in _entries_with_their_image(ledger, run, data) if not entry.certificate.abstained]
     key, refuted = os.urandom(32), 0
     for done, entry in enumerate(entries, 1):
         image = data.images[entry.index]

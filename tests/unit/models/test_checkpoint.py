@@ -111,7 +111,10 @@ HOSTILE: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda p: header(p, model=SPEC.to_json() | {"name": "mlp", "shape": [1, 10**10, 10**10], "options": {}}),
         "does not describe a network: shape",
     ),
-    "the user's code": (lambda p: header(p, model=SPEC.to_json() | {"name": "os:getcwd"}), "none was given.*--model"),
+    "the user's code": (
+        lambda p: header(p, model=SPEC.to_json() | {"name": "os:getcwd"}),
+        "none was given.*give os:getcwd as the network",
+    ),
     "a missing tensor": (lambda p: tensors_changed(p, lambda t: t.pop("fc.bias")), "'fc.bias' is missing"),
     "an unexpected tensor": (
         lambda p: tensors_changed(p, lambda t: t.update(zeta=torch.ones(1))),
