@@ -13,10 +13,12 @@ from holdfast.errors import ParameterError
 
 __all__ = [
     "certified_at",
+    "cut_text",
     "decimal_text",
     "exact_decimal",
     "radius_down",
     "radius_text",
+    "share_text",
     "squared_px_down",
     "truncated_text",
 ]
@@ -121,3 +123,23 @@ def radius_down(radius_sq_px: int) -> float:
     while (Fraction(value) * _GREY_LEVELS) ** 2 > radius_sq_px:
         value = math.nextafter(value, 0.0)
     return value
+
+
+def cut_text(value: float, digits: int = 4) -> str:
+    """A number for showing, cut after ``digits`` decimals: never larger than it is.
+
+    Example:
+        >>> cut_text(0.99996), cut_text(0.4)
+        ('0.9999', '0.4000')
+    """
+    return truncated_text(Fraction(value), digits)
+
+
+def share_text(share: float, total: int, digits: int = 4) -> str:
+    """A share of ``total``, given as the double nearest to it: cut after ``digits`` decimals of the exact fraction.
+
+    Example:
+        >>> share_text(2 / 3, 3), share_text(0.7, 10)
+        ('0.6666', '0.7000')
+    """
+    return truncated_text(Fraction(share).limit_denominator(max(total, 1)), digits)

@@ -23,6 +23,7 @@ from holdfast.cli.options import (
     WeightsOption,
 )
 from holdfast.cli.output import error_console, print_json, print_line, progress, seconds_text
+from holdfast.rounding import cut_text, share_text
 
 if TYPE_CHECKING:
     from holdfast.workflows.certify import Progress
@@ -81,6 +82,9 @@ def certify(
     from holdfast.ledger import Ledger
     from holdfast.workflows import certify as work
     from holdfast.workflows.classifiers import as_classifier, load_network, parse_preprocessing
+    from holdfast.workflows.planning import estimate as estimate_work
+    from holdfast.workflows.planning import self_test
+    from holdfast.workflows.summary import summarise
 
     console = error_console()
     dataset = datasets.load(data, split, data_dir)
@@ -89,13 +93,13 @@ def certify(
     classifier = as_classifier(network, sigma=sigma, noise=noise, dtype=dtype, device=device, threads=threads)
     chosen = work.choose_indices(len(dataset), limit, indices)
     if estimate:
-        _print_estimate(work.estimate(classifier, dataset, chosen, n0, n, batch_size), json)
+        _print_estimate(estimate_work(classifier, dataset, chosen, n0, n, batch_size), json)
         return
     with Ledger(ledger, create=True) as book:
         run = work.open_run(
             book, classifier, dataset, n0=n0, n=n, alpha=alpha, nonce=nonce, resume=resume, fresh=new_run
         )
-        for warning in work.self_test(classifier, dataset, chosen):
+        for warning in self_test(classifier, dataset, chosen):
             console.print(f"warning: {warning}", markup=False)
         before = len(book.finished(run).intersection(chosen))
         state = f"continuing, {before} of {len(chosen)} inputs done" if before else f"{len(chosen)} inputs"
@@ -104,7 +108,7 @@ def certify(
             work.certify_inputs(
                 book, run, classifier, dataset, chosen, batch=batch_size, on_progress=lambda p: _report(p, report)
             )
-        summary = work.summarise(book, run)
+        summary = summarise(book, run)
     print_json(summary) if json else _print_summary(summary, ledger)
 
 
@@ -133,8 +137,6 @@ def _print_estimate(estimate: Any, as_json: bool) -> None:
 
 
 def _print_summary(summary: dict[str, Any], ledger: Path) -> None:
-    from holdfast.workflows.certify import cut_text, share_text
-
     print_line(f"run {summary['run']}: {summary['inputs']} inputs, {summary['abstained']} abstained")
     if not summary["exact"]:
         print_line("NOTE: float noise; these radii are outside the exact guarantee")

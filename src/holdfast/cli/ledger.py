@@ -10,7 +10,7 @@ import typer
 
 from holdfast.cli.options import JsonOption
 from holdfast.cli.output import print_json, print_line
-from holdfast.rounding import radius_text
+from holdfast.rounding import cut_text, radius_text
 
 __all__ = ["ledger"]
 
@@ -27,7 +27,7 @@ LedgerArgument = Annotated[Path, typer.Argument(help="A ledger.", metavar="LEDGE
 def list_runs(path: LedgerArgument, json: JsonOption = False) -> None:
     """The runs of a ledger, one line each."""
     from holdfast.ledger import Ledger
-    from holdfast.workflows.certify import cut_text, summarise
+    from holdfast.workflows.summary import summarise
 
     with Ledger(path) as book:
         summaries = [summarise(book, run) for run in book.runs()]
@@ -52,7 +52,6 @@ def show(
     from dataclasses import asdict
 
     from holdfast.ledger import Ledger
-    from holdfast.workflows.certify import cut_text
 
     with Ledger(path) as book:
         runs = [book.run(run)] if run else book.runs()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
 import typer
@@ -21,7 +22,7 @@ from holdfast.cli.options import (
     ThreadsOption,
     WeightsOption,
 )
-from holdfast.cli.output import print_json, print_line
+from holdfast.cli.output import print_json, print_line, progress
 
 __all__ = ["predict"]
 
@@ -62,7 +63,15 @@ def predict(
     preprocessing = parse_preprocessing(mean, std, shape[0])
     network = load_network(model, weights=weights, preprocessing=preprocessing, shape=shape)
     classifier = as_classifier(network, sigma=sigma, noise=noise, dtype=dtype, device=device, threads=threads)
-    answers = predict_images(classifier, images, n=n, alpha=alpha, batch=batch_size, data_dir=data_dir)
+    began = time.monotonic()
+    with progress("predict") as report:
+
+        def tell(done: int, total: int) -> None:
+            report(done, total, f"{done}/{total} images", (time.monotonic() - began) * (total - done) / done)
+
+        answers = predict_images(
+            classifier, images, n=n, alpha=alpha, batch=batch_size, data_dir=data_dir, on_progress=tell
+        )
     if json:
         print_json(
             [{"image": name, "label": a.label, "counts": list(a.counts), "needed": a.needed} for name, a in answers]

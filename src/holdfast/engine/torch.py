@@ -28,7 +28,7 @@ from holdfast.models import to_input
 from holdfast.protocols import Noise
 from holdfast.records import Address, Preprocessing
 
-__all__ = ["BLOCK", "DTYPES", "TorchClassifier", "labels_depend_on_threads"]
+__all__ = ["BLOCK", "DTYPES", "TorchClassifier", "labels_depend_on_device", "labels_depend_on_threads"]
 
 BLOCK = 256
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -180,6 +180,18 @@ def labels_depend_on_threads(classifier: TorchClassifier, image: NDArray[np.uint
     """
     other = copy.copy(classifier)
     other.threads = 1 if classifier.threads > 1 else 2
+    return not np.array_equal(
+        classifier.labels(image, address, 0, classifier.block), other.labels(image, address, 0, classifier.block)
+    )
+
+
+def labels_depend_on_device(classifier: TorchClassifier, image: NDArray[np.uint8], address: Address) -> bool:
+    """Self-test: whether one block's labels on this device differ from those on the CPU; never for a CPU."""
+    if classifier.device.type == "cpu":
+        return False
+    other = copy.copy(classifier)
+    other.device = torch.device("cpu")
+    other._module = copy.deepcopy(classifier._module).cpu()
     return not np.array_equal(
         classifier.labels(image, address, 0, classifier.block), other.labels(image, address, 0, classifier.block)
     )

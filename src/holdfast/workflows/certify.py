@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,26 +14,12 @@ from numpy.typing import NDArray
 from holdfast.certify import DEFAULT_BATCH, check_image, decide, label_batches, new_run
 from holdfast.data import DataSet
 from holdfast.digest import array_digest
-from holdfast.engine.torch import TorchClassifier, labels_depend_on_threads
 from holdfast.errors import ParameterError, RunMismatch
 from holdfast.ledger import Execution, Ledger, mismatch_text
 from holdfast.protocols import NoisyClassifier
 from holdfast.records import Address, Certificate, Purpose, Run
-from holdfast.rounding import decimal_text, truncated_text
-from holdfast.stats import average_certified_radius, certified_accuracy
 
-__all__ = [
-    "Estimate",
-    "Progress",
-    "certify_inputs",
-    "choose_indices",
-    "cut_text",
-    "estimate",
-    "open_run",
-    "self_test",
-    "share_text",
-    "summarise",
-]
+__all__ = ["Progress", "certify_inputs", "choose_indices", "open_run"]
 
 _KEEP_SECONDS = 2.0
 """Labels of an unfinished input are kept this often: what a kill can cost."""
@@ -248,89 +232,3 @@ def _labels(
 def _execution(run: Run, index: int, samples: int, seconds: float) -> Execution:
     finished = datetime.now(UTC).isoformat(timespec="seconds")
     return Execution(run.id, index, samples, seconds, platform.node(), "torch", finished)
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What a certification will take, measured on a few blocks of one input."""
-
-    inputs: int
-    samples: int
-    samples_per_second: float
-    ledger_bytes: int
-
-    @property
-    def seconds(self) -> float:
-        """Time to label all samples."""
-        return self.samples / self.samples_per_second
-
-
-def estimate(
-    classifier: NoisyClassifier, data: DataSet, indices: list[int], n0: int, n: int, batch: int = DEFAULT_BATCH
-) -> Estimate:
-    """Measure the speed on one input and extrapolate. Writes nothing; the key used is thrown away."""
-    image = check_image(data.images[indices[0]], tuple(classifier.shape))
-    address = Address(bytes(32), array_digest(image), Purpose.PILOT)
-    for _ in label_batches(classifier, image, address, 0, min(batch, n), batch):
-        pass
-    began, samples = time.perf_counter(), 0
-    while time.perf_counter() - began < 1.0:
-        samples += len(classifier.labels(image, address, samples, batch))
-    rate = samples / (time.perf_counter() - began)
-    per_input = 600 + (n0 + n) // 6
-    return Estimate(len(indices), len(indices) * (n0 + n), rate, len(indices) * per_input)
-
-
-def self_test(classifier: TorchClassifier, data: DataSet, indices: list[int]) -> list[str]:
-    """Warnings about labels that depend on the number of threads, found on two inputs."""
-    warnings = []
-    for index in indices[:2]:
-        image = check_image(data.images[index], classifier.shape)
-        if labels_depend_on_threads(classifier, image, Address(bytes(32), array_digest(image), Purpose.PILOT)):
-            warnings.append(
-                f"labels of input {index} change with the number of threads: certificates hold for this machine's "
-                f"{classifier.description['threads']} threads and cannot be replayed with another number"
-            )
-    return warnings
-
-
-def summarise(ledger: Ledger, run: Run) -> dict[str, Any]:
-    """A run's headline numbers, as JSON values: certified accuracy at multiples of sigma/2 up to 2 sigma, ACR."""
-    entries = list(ledger.entries(run))
-    results = [(e.label, e.certificate.prediction, e.certificate.radius_sq_px) for e in entries]
-    radii = [Fraction(run.sigma) * step / 2 for step in range(5)]
-    return {
-        "run": run.id,
-        "data": run.data,
-        "noise": run.noise,
-        "sigma": run.sigma,
-        "n0": run.n0,
-        "n": run.n,
-        "alpha": run.alpha,
-        "exact": run.exact,
-        "nonce_given": run.nonce_given,
-        "inputs": len(entries),
-        "abstained": sum(e.certificate.abstained for e in entries),
-        "certified_accuracy": {decimal_text(r): float(certified_accuracy(results, r)) for r in radii},
-        "average_certified_radius": average_certified_radius(results),
-    }
-
-
-def cut_text(value: float, digits: int = 4) -> str:
-    """A number for showing, cut after ``digits`` decimals: never larger than it is.
-
-    Example:
-        >>> cut_text(0.99996), cut_text(0.4)
-        ('0.9999', '0.4000')
-    """
-    return truncated_text(Fraction(value), digits)
-
-
-def share_text(share: float, total: int, digits: int = 4) -> str:
-    """A share of ``total``, given as the double nearest to it: cut after ``digits`` decimals of the exact fraction.
-
-    Example:
-        >>> share_text(2 / 3, 3), share_text(0.7, 10)
-        ('0.6666', '0.7000')
-    """
-    return truncated_text(Fraction(share).limit_denominator(max(total, 1)), digits)

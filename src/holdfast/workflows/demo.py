@@ -15,17 +15,11 @@ from holdfast.ledger import Ledger
 from holdfast.models import ModelSpec, build, checkpoint
 from holdfast.records import Preprocessing
 from holdfast.report import RunReport, html_report, markdown_report, write_png
+from holdfast.rounding import cut_text, share_text
 from holdfast.training import named, train
-from holdfast.workflows.certify import (
-    Progress,
-    certify_inputs,
-    choose_indices,
-    cut_text,
-    open_run,
-    share_text,
-    summarise,
-)
+from holdfast.workflows.certify import Progress, certify_inputs, choose_indices, open_run
 from holdfast.workflows.classifiers import as_classifier, load_network
+from holdfast.workflows.summary import summarise
 
 __all__ = ["DemoResult", "run_demo"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,33 @@ __all__ = ["image_shape", "predict_images", "read_image"]
 
 
 def predict_images(
-    classifier: NoisyClassifier, names: list[str], *, n: int, alpha: str, batch: int, data_dir: Path | None = None
+    classifier: NoisyClassifier,
+    names: list[str],
+    *,
+    n: int,
+    alpha: str,
+    batch: int,
+    data_dir: Path | None = None,
+    on_progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> list[tuple[str, Prediction]]:
-    """PREDICT for each image named; all are read before the first is answered."""
+    """PREDICT for each image named; all are read before the first is answered.
+
+    Args:
+        classifier: labels noisy copies.
+        names: files, or ``DATASET:INDEX``.
+        n: samples per image.
+        alpha: probability of naming another class than the smoothed one.
+        batch: samples per call.
+        data_dir: where data sets are kept.
+        on_progress: called with (images answered, images in all).
+    """
     level = exact_decimal(alpha, "alpha")
     images = [(name, read_image(name, tuple(classifier.shape), data_dir)) for name in names]
-    return [(name, predict(classifier, image, n, level, batch=batch)) for name, image in images]
+    answers = []
+    for name, image in images:
+        answers.append((name, predict(classifier, image, n, level, batch=batch)))
+        on_progress(len(answers), len(images))
+    return answers
 
 
 def image_shape(name: str, data_dir: Path | None = None) -> tuple[int, int, int]:

@@ -184,9 +184,7 @@ def test_a_damaged_source_is_refused(tmp_path: Path, evidence: Any, edit: Callab
 
 
 @pytest.mark.parametrize("change", [{"n": 400}, {"alpha": "0.02"}])
-def test_a_run_that_was_extended_elsewhere_is_not_merged(
-    change: dict[str, Any], tmp_path: Path, evidence: Any
-) -> None:
+def test_a_run_that_was_extended_elsewhere_is_not_merged(change: dict[str, Any], tmp_path: Path, evidence: Any) -> None:
     target = evidence.ledger(tmp_path / "a.ledger", [0])
     source = evidence.ledger(tmp_path / "b.ledger", [], run=replace(evidence.run(), **change))
     with pytest.raises(RunMismatch, match="start another one"):

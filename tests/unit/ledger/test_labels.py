@@ -84,7 +84,7 @@ def test_a_blob_that_was_cut_off_is_refused(cut: int) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"\0", b"labels", b"PK\3\4" * 9])
 def test_what_is_no_blob_is_refused(body: bytes) -> None:
-    with pytest.raises(LedgerError, match="damaged|does not hold"):
+    with pytest.raises(LedgerError, match=r"damaged|does not hold"):
         unpack_labels(body, 3)
 
 

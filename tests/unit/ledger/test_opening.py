@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -134,29 +133,28 @@ def test_statistics_of_sqlite_do_no_harm(tmp_path: Path, evidence: Any, edit: Ca
         assert ledger.finished(evidence.run()) == {0}
 
 
-@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.9, 0.999])
-def test_a_ledger_that_was_cut_off_is_never_taken_for_a_clean_one(share: float, tmp_path: Path, evidence: Any) -> None:
-    whole = evidence.ledger(tmp_path / "whole.ledger", range(12)).read_bytes()
-    path = tmp_path / "cut.ledger"
-    path.write_bytes(whole[: int(len(whole) * share)])
+def found_damaged(path: Path) -> bool:
     try:
         with Ledger(path) as ledger:
-            assert list(ledger_problems(ledger)) != []
-    except LedgerError as error:
-        assert str(path) in str(error)
+            return list(ledger_problems(ledger)) != []
+    except LedgerError:
+        return True
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.9, 0.999])
+def test_a_ledger_that_was_cut_off_is_never_taken_for_a_clean_one(share: float, tmp_path: Path, evidence: Any) -> None:
+    path = evidence.ledger(tmp_path / "a.ledger", range(12))
+    assert not found_damaged(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    assert found_damaged(path)
 
 
 def test_a_damaged_page_is_found(tmp_path: Path, evidence: Any) -> None:
     path = evidence.ledger(tmp_path / "a.ledger", range(12))
     whole = path.read_bytes()
-    clean = 0
     for page in range(1, len(whole) // 4096):
         damaged = bytearray(whole)
         damaged[page * 4096 : page * 4096 + 64] = np.random.default_rng(page).bytes(64)
         path.write_bytes(bytes(damaged))
-        try:
-            with Ledger(path) as ledger:
-                clean += not list(ledger_problems(ledger))
-        except LedgerError:
-            pass
-    assert clean == 0, "pages whose damage nobody noticed"
+        assert found_damaged(path), f"nobody noticed damage in page {page}"

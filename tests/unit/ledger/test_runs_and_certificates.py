@@ -93,7 +93,7 @@ def test_a_fixed_n_run_cannot_be_extended_or_changed(change: dict[str, Any], led
 @pytest.mark.parametrize("drawn", [True, False])
 def test_a_drawn_nonce_stays_drawn_and_a_given_one_given(drawn: bool, ledger: Ledger, evidence: Any) -> None:
     ledger.add_run(evidence.run(drawn=drawn))
-    with pytest.raises(RunMismatch, match="the nonce of run .* was (drawn, not given|given, not drawn)"):
+    with pytest.raises(RunMismatch, match=r"the nonce of run .* was (drawn, not given|given, not drawn)"):
         ledger.add_run(evidence.run(drawn=not drawn))
 
 
