@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import io
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
@@ -56,10 +57,11 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[P
     def folder(name: str, fill: Callable[[Path], None]) -> Path:
         with (root / f"{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not (root / name).exists():
-                unfinished = tmp_path_factory.mktemp(name)
-                fill(unfinished)
-                unfinished.rename(root / name)
+            if not (root / f"{name}.done").exists():
+                shutil.rmtree(root / name, ignore_errors=True)
+                (root / name).mkdir()
+                fill(root / name)
+                (root / f"{name}.done").touch()
         return root / name
 
     return folder
@@ -92,18 +94,20 @@ class Answer:
 
 @pytest.fixture
 def holdfast(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
-    """The command line in this process (a new one costs seconds for torch): the same entry point and exit codes."""
-    from holdfast.cli import main
+    """The command line in this process (a new one costs seconds for torch): the same code from its arguments on."""
+    from holdfast.cli.app import run
 
-    def run(*arguments: object) -> Answer:
+    def answer(*arguments: object) -> Answer:
         monkeypatch.setattr(sys, "argv", ["holdfast", *map(str, arguments)])
         out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
-        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as end:
-            main()
-        texts = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]
-        return Answer(int(end.value.code or 0), *texts)
+        with redirect_stdout(out), redirect_stderr(err):
+            try:
+                code = run()
+            except SystemExit as end:
+                code = end.code
+        return Answer(int(code or 0), *(stream.buffer.getvalue().decode() for stream in (out, err)))  # type: ignore[attr-defined]
 
-    return run
+    return answer
 
 
 @pytest.fixture(scope="session")

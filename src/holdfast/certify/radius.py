@@ -45,7 +45,8 @@ def largest_radius_sq(p_lower: float, sigma_px: Fraction, charge: Fraction) -> i
         return ABSTAIN
     if p_lower >= 1:
         raise ValueError("a lower limit of 1 cannot come from finitely many samples")
-    k = int(float(sigma_px) ** 2 * float(ndtri(p_lower)) ** 2 * (1 + _OVERSHOOT)) + 1
+    tail = float(1 - Fraction(p_lower) + charge)
+    k = int(float(sigma_px) ** 2 * float(ndtri(tail)) ** 2 * (1 + _OVERSHOOT)) + 1
     while k >= 0 and not _proved(k, p_lower, sigma_px, charge):
         k -= 1
     return k

@@ -81,14 +81,15 @@ def radius_table(
 def _compute(
     n: int, alpha: Fraction, sigma_px: Fraction, charge: Fraction, on_progress: Callable[[int, int], None] | None
 ) -> NDArray[np.int64]:
-    """From the top down to the first abstention: below it every entry abstains, since the bound is monotone."""
-    table = np.full(n + 1, ABSTAIN, dtype=np.int64)
-    for count in range(n, 0, -1):
-        table[count] = certified_count(count, n, alpha, sigma_px, charge)[1]
-        if table[count] == ABSTAIN:
-            break
+    """From the top down to the first abstention (count 0 at the latest): below it every entry abstains, since the bound is
+    monotone.
+    """
+    table, count = np.full(n + 1, ABSTAIN, dtype=np.int64), n
+    while (radius_sq := certified_count(count, n, alpha, sigma_px, charge)[1]) != ABSTAIN:
+        table[count] = radius_sq
         if on_progress is not None and count % 500 == 0:
             on_progress(n - count, n // 2)
+        count -= 1
     return table
 
 

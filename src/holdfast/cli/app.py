@@ -20,7 +20,9 @@ from holdfast.cli.verify import verify
 from holdfast.errors import HoldfastError
 from holdfast.workflows.allocator import keep_freed_memory
 
-__all__ = ["app", "run"]
+__all__ = ["INTERRUPTED", "app", "run"]
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="holdfast",
@@ -52,12 +54,12 @@ def run() -> int:
         console.print(f"holdfast: {error}", markup=False)
         return 2
     except (KeyboardInterrupt, SystemExit) as end:  # typer turns Ctrl-C into a silent exit with code 130
-        if isinstance(end, SystemExit) and end.code != 130:
+        if isinstance(end, SystemExit) and end.code != INTERRUPTED:
             raise
         console.print(
             "holdfast: interrupted; everything recorded is kept, run the same command again to continue", markup=False
         )
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -9,7 +9,10 @@ __all__ = ["env"]
 
 
 def env(json: JsonOption = False) -> None:
-    """What this installation is and has: versions, processor, native parts. Paste it into a bug report."""
+    """What this installation is and has: versions, processor, native parts. Paste it into a bug report.
+
+    Example: holdfast env --json
+    """
     from holdfast.workflows.environment import facts
 
     found = facts()

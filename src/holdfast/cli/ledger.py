@@ -25,7 +25,10 @@ LedgerArgument = Annotated[Path, typer.Argument(help="A ledger.", metavar="LEDGE
 
 @ledger.command("list")
 def list_runs(path: LedgerArgument, json: JsonOption = False) -> None:
-    """The runs of a ledger, one line each."""
+    """The runs of a ledger, one line each.
+
+    Example: holdfast ledger list net.ledger
+    """
     from holdfast.ledger import Ledger
     from holdfast.workflows.summary import summarise
 
@@ -48,7 +51,10 @@ def show(
     run: Annotated[str | None, typer.Option(help="A run's id or its beginning; by default every run.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """A run's parameters and its certificates."""
+    """A run's parameters and its certificates.
+
+    Example: holdfast ledger show net.ledger --run 3f9a
+    """
     from dataclasses import asdict
 
     from holdfast.ledger import Ledger
@@ -74,7 +80,12 @@ def show(
 
 @ledger.command("check")
 def check(path: LedgerArgument) -> None:
-    """Is the ledger consistent in itself: structure, checksums, counts? Exit code 1 if not."""
+    """Is the ledger consistent in itself: structure, checksums, counts? Exit code 1 if not.
+
+    Whether what it claims holds is the question of `holdfast verify`.
+
+    Example: holdfast ledger check net.ledger
+    """
     from holdfast.ledger import Ledger, ledger_problems
 
     with Ledger(path) as book:
@@ -99,6 +110,8 @@ def export(
 
     With --canonical, what was computed and nothing about where and when: two ledgers are the same exactly when these
     bytes are.
+
+    Example: holdfast ledger export net.ledger --canonical --out net.json
     """
     from holdfast.ledger import Ledger, canonical_export, full_export
 
@@ -115,7 +128,10 @@ def merge(
     target: Annotated[Path, typer.Argument(help="The ledger that receives; created if it is not there.")],
     sources: Annotated[list[Path], typer.Argument(help="Ledgers to copy from; they are not changed.")],
 ) -> None:
-    """Bring the certificates of several ledgers together. Counts are never pooled; conflicting entries are an error."""
+    """Bring the certificates of several ledgers together. Counts are never pooled; conflicting entries are an error.
+
+    Example: holdfast ledger merge all.ledger host-a.ledger host-b.ledger
+    """
     from holdfast.ledger import Ledger
     from holdfast.ledger import merge as merge_ledgers
 

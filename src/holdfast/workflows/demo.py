@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -37,7 +38,8 @@ class DemoResult:
 
     def lines(self) -> list[str]:
         """What the user reads at the end."""
-        s, model, ledger = self.summary, self.folder / "digits.safetensors", self.folder / "digits.ledger"
+        s = self.summary
+        model, ledger = (quote(str(self.folder / name)) for name in ("digits.safetensors", "digits.ledger"))
         accuracy = ", ".join(
             f"{share_text(share, s['inputs'])} at {radius}" for radius, share in s["certified_accuracy"].items()
         )

@@ -14,6 +14,7 @@ from holdfast.data import DataSet
 from holdfast.ledger import Ledger, canonical_export
 from holdfast.records import Run
 from holdfast.workflows import certify as work
+from holdfast.workflows import verify
 
 NONCE = "5e" * 32
 LEVELS = (20, 45, 60, 68, 75, 82, 110, 140, 150, 158, 200, 250)
@@ -41,6 +42,21 @@ class Squares:
             chosen = range(len(self.data)) if indices is None else indices
             work.certify_inputs(ledger, run, self.classifier(), self.data, chosen, **settings)
         return run
+
+    def claims(self, path: Path) -> list[verify.Finding]:
+        """What a verifier finds without the network."""
+        with Ledger(path) as ledger:
+            return list(verify.check_claims(ledger))
+
+    def computed(self, path: Path, classifier: Any = None, replay: int = 6000, fresh: int = 0) -> list[verify.Finding]:
+        """What a verifier finds with it."""
+        with Ledger(path) as ledger:
+            return list(
+                verify.check_by_computing(
+                    ledger, ledger.runs(), lambda _: classifier or self.classifier(), self.data,
+                    replay_samples=replay, fresh_samples=fresh,
+                )
+            )  # fmt: skip
 
     def exported(self, path: Path) -> bytes:
         with Ledger(path) as ledger:

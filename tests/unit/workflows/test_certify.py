@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +15,6 @@ from holdfast.certify import certify
 from holdfast.errors import ParameterError
 from holdfast.ledger import Ledger, ledger_problems
 from holdfast.records import Purpose, Run
-from holdfast.stats import average_certified_radius, certified_accuracy
 from holdfast.workflows import certify as work
 
 
@@ -146,38 +143,3 @@ def test_a_classifier_or_data_of_another_run_is_refused(squares: Any, tmp_path: 
         with pytest.raises(ParameterError, match="another classifier or other data"):
             work.certify_inputs(ledger, run, other, squares.data, [0])
         assert ledger.finished(run) == set()
-
-
-# Before and after
-
-
-def test_an_estimate_extrapolates_the_speed_measured(squares: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter(np.arange(0, 100, 0.25))
-    monkeypatch.setattr(work.time, "perf_counter", lambda: next(clock))
-    found = work.estimate(squares.classifier(), squares.data, [1, 2, 3], n0=100, n=10_000, batch=500)
-    assert (found.inputs, found.samples) == (3, 30_300)
-    assert found.samples_per_second == 3 * 500 / 1.25  # three batches end before the second is over
-    assert found.seconds == 30_300 / 1200
-    assert 0 < found.ledger_bytes < 30_300
-
-
-def test_labels_that_depend_on_the_number_of_threads_are_warned_of(
-    squares: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    depends = iter([True, False])
-    monkeypatch.setattr(work, "labels_depend_on_threads", lambda *_: next(depends))
-    (warning,) = work.self_test(squares.classifier(), squares.data, [4, 5, 6])
-    assert "labels of input 4 change with the number of threads" in warning
-
-
-def test_the_summary_is_that_of_the_metrics(whole: tuple[Run, Path, bytes]) -> None:
-    run, path, _ = whole
-    with Ledger(path) as ledger:
-        summary = work.summarise(ledger, run)
-        triples = [(e.label, e.certificate.prediction, e.certificate.radius_sq_px) for e in ledger.entries(run)]
-    assert summary["inputs"] == len(triples) == 12
-    assert summary["abstained"] == sum(k < 0 for _, _, k in triples)
-    assert summary["average_certified_radius"] == average_certified_radius(triples)
-    assert list(summary["certified_accuracy"])[:3] == ["0", str(run.sigma_px / 510), str(run.sigma_px / 255)]
-    for radius, share in summary["certified_accuracy"].items():
-        assert share == float(certified_accuracy(triples, Fraction(radius)))
