@@ -130,7 +130,7 @@ def _write_digits_model(folder: Path) -> None:
     with torch.inference_mode():
         x = to_input(torch.from_numpy(noisy.astype(np.int16)), spec.preprocessing)
         hidden = module.flatten(module.pool(module.features(x))).double()
-        wanted = 2.0 * torch.nn.functional.one_hot(torch.from_numpy(digits.labels), 10) - 1
+        wanted = 2.0 * torch.nn.functional.one_hot(torch.tensor(digits.labels), 10) - 1
         square = hidden.T @ hidden + 1e-3 * torch.eye(hidden.shape[1])
         module.fc.weight.copy_(torch.linalg.solve(square, hidden.T @ wanted.double()).T)
         module.fc.bias.zero_()

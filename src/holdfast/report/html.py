@@ -25,7 +25,7 @@ svg text { fill: currentColor; font-size: 12px; }
 .grid { stroke: var(--grid); }
 .warning { border-left: .3rem solid #c53030; padding-left: .7rem; }
 """
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 640, 360, 50, 40, 10
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _BOTTOM, _TOP = 640, 360, 50, 24, 40, 10
 
 
 def html_report(title: str, runs: Sequence[RunReport]) -> str:
@@ -75,7 +75,7 @@ def _svg(report: RunReport) -> str:
     widest = max(corners[-1][0] * 1.05, 1e-3)
 
     def at(radius: float, accuracy: float) -> str:
-        x = _LEFT + radius / widest * (_WIDTH - _LEFT - 10)
+        x = _LEFT + radius / widest * (_WIDTH - _LEFT - _RIGHT)
         y = _HEIGHT - _BOTTOM - accuracy * (_HEIGHT - _BOTTOM - _TOP)
         return f"{x:.1f},{y:.1f}"
 
