@@ -72,3 +72,16 @@ def copied(filled: Path, tmp_path: Path) -> Path:
     path = tmp_path / "copy.ledger"
     path.write_bytes(filled.read_bytes())
     return path
+
+
+@pytest.fixture
+def certify(digits_model: Path, holdfast: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
+    """`holdfast certify` of two digits into a new ledger, with some options changed."""
+
+    def run(*options: object, model: object = digits_model, ledger: object = tmp_path / "a.ledger") -> Any:
+        given = [str(o) for o in options]
+        data = [] if "--data" in given else ["--data", "digits"]
+        limit = [] if "--indices" in given else ["--limit", 2]
+        return holdfast("certify", model, *data, *limit, "--threads", 1, "--ledger", ledger, *given)
+
+    return run

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from holdfast.errors import ParameterError
 from holdfast.rounding import (
     certified_at,
+    cut_text,
     decimal_text,
     exact_decimal,
     radius_down,
     radius_text,
+    share_text,
     squared_px_down,
     truncated_text,
 )
@@ -129,3 +131,20 @@ def test_abstentions_have_no_radius() -> None:
     assert radius_text(-1) == "abstain"
     assert radius_text(0) == "0.0000"
     assert radius_text(13602) == "0.4573"
+
+
+@given(st.floats(0, 1e6), st.integers(0, 12))
+def test_floats_are_cut_never_rounded_up(value: float, digits: int) -> None:
+    shown = Fraction(cut_text(value, digits))
+    assert shown <= Fraction(value) < shown + Fraction(1, 10**digits)
+
+
+@given(st.integers(1, 10**6), st.data(), st.integers(0, 8))
+def test_shares_are_cut_at_the_exact_fraction(total: int, data: st.DataObject, digits: int) -> None:
+    """7 of 10 is shown as 0.7000, although the double nearest to 0.7 is smaller."""
+    part = data.draw(st.integers(0, total))
+    assert share_text(part / total, total, digits) == truncated_text(Fraction(part, total), digits)
+
+
+def test_the_share_of_nothing() -> None:
+    assert share_text(0.0, 0) == "0.0000"

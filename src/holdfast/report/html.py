@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from html import escape
+from itertools import count
 
 from holdfast.report.content import GUARANTEE, NO_GUARANTEE, RunReport
-from holdfast.rounding import radius_text, truncated_text
+from holdfast.rounding import decimal_text, radius_text, truncated_text
 
 __all__ = ["html_report"]
 
@@ -69,10 +70,17 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: bool =
     return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{lines}</tbody></table>\n"
 
 
+def _round_step(largest: float) -> Fraction:
+    """The smallest of 0.001, 0.002, 0.005, 0.01, ... of which five hold ``largest``: ticks are where their labels say."""
+    steps = (Fraction(10) ** power * digit for power in count(-3) for digit in (1, 2, 5))
+    return next(step for step in steps if 5 * step >= largest)
+
+
 def _svg(report: RunReport) -> str:
     """Certified accuracy against radius as an inline drawing with axes."""
     corners = report.curve()
-    widest = max(corners[-1][0] * 1.05, 1e-3)
+    step = _round_step(corners[-1][0])
+    widest = float(5 * step)
 
     def at(radius: float, accuracy: float) -> str:
         x = _LEFT + radius / widest * (_WIDTH - _LEFT - _RIGHT)
@@ -86,7 +94,7 @@ def _svg(report: RunReport) -> str:
     shares = [i / 5 for i in range(6)]
     grid = "".join(f'<polyline class="grid" points="{at(0, a)} {at(widest, a)}"/>' for a in shares)
     ticks = "".join(label(at(0, a), f"{a:.1f}", -6, 4, "end") for a in shares)
-    ticks += "".join(label(at(widest * a, 0), f"{widest * a:.2f}", 0, 16, "middle") for a in shares)
+    ticks += "".join(label(at(float(step * i), 0), decimal_text(step * i), 0, 16, "middle") for i in range(6))
     curve = f'<polyline class="curve" points="{" ".join(at(*corner) for corner in corners)}"/>'
     caption = label(at(widest / 2, 0), "L2 radius (image units)", 0, 34, "middle")
     return (

@@ -78,6 +78,23 @@ def test_probabilities_are_cut(p_lower: float, report: Make) -> None:
     assert shown == truncated_text(Fraction(p_lower), 6)
 
 
+@pytest.mark.parametrize(
+    ("largest", "labels"),
+    [
+        (0, ["0", "0.001", "0.002", "0.003", "0.004", "0.005"]),
+        (51**2, ["0", "0.05", "0.1", "0.15", "0.2", "0.25"]),
+        (255**2, ["0", "0.2", "0.4", "0.6", "0.8", "1"]),
+        (255**2 + 999, ["0", "0.5", "1", "1.5", "2", "2.5"]),
+    ],
+)
+def test_ticks_are_where_their_labels_say(largest: int, labels: list[str], report: Make) -> None:
+    text = html_report("t", [report([(0, 0, largest)])])
+    ticks = re.findall(r'<text x="([\d.]+)" y="336.0" text-anchor="middle">([\d.]+)<', text)
+    assert [label for _, label in ticks] == labels
+    places = [float(x) for x, _ in ticks]
+    assert all(abs(x - places[0] - i * (places[5] - places[0]) / 5) < 0.11 for i, x in enumerate(places))
+
+
 def test_the_page_is_one_file_that_fetches_and_runs_nothing(report: Make) -> None:
     text = html_report("title", [report(TRIPLES), report([])])
     page = Page(text)
