@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-MODULE = '''
+MODULE = """
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -31,7 +31,7 @@ class Net(nn.Module):
 
 def broken():
     return nn.Linear(3, 10)
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,9 @@ def holdfast(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command line in a folder."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "holdfast", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 def test_a_trained_network_of_ones_own_is_certified_and_verified(folder: Path) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from holdfast.protocols import NoisyClassifier
     from holdfast.records import Run
 
-__all__ = ["verify"]
+__all__ = ["ComputeRequest", "verify"]
 
 
 @dataclass(frozen=True, slots=True)

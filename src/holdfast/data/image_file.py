@@ -18,7 +18,7 @@ from holdfast.errors import DataFileError, MissingDependency
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["CropTo224", "ImageReader", "common_size"]
+__all__ = ["AsItIs", "CropTo224", "ImageReader", "common_size"]
 
 FORMATS = ("JPEG", "PNG", "BMP", "PPM", "WEBP")
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")

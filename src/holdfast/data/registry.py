@@ -13,7 +13,17 @@ from pathlib import Path
 from holdfast.data.files import reading
 from holdfast.errors import ParameterError
 
-__all__ = ["Download", "Layout", "PublishedFile", "Report", "Source", "SplitFiles", "data_dirs", "find_source"]
+__all__ = [
+    "Download",
+    "Layout",
+    "PublishedFile",
+    "Report",
+    "Source",
+    "SplitFiles",
+    "data_dirs",
+    "find_source",
+    "search",
+]
 
 
 @dataclass(frozen=True, slots=True)

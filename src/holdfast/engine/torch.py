@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from holdfast.digest import array_digest, json_digest
+from holdfast.digest import json_digest
 from holdfast.errors import ParameterError
 from holdfast.models import to_input
 from holdfast.protocols import Noise
@@ -163,13 +163,14 @@ class TorchClassifier:
             return logits
 
     def _graph_digest(self) -> str:
-        """Digest of the exported graph; of the source of its classes where a network cannot be exported."""
+        """Digest of the exported graph and its constants; of source and settings where a network cannot be exported."""
         batch = torch.zeros((self.block, *self.shape), dtype=DTYPES[self.dtype], device=self.device)
         try:
-            text = str(torch.export.export(self._module, (batch,)).graph)
+            program = torch.export.export(self._module, (batch,))
         except Exception:  # whatever torch.export raises: this text only names the network, it never decides
-            text = _module_text(self._module)
-        return hashlib.sha256(text.encode()).hexdigest()
+            return hashlib.sha256(_module_text(self._module).encode()).hexdigest()
+        constants = {name: value for name, value in program.constants.items() if isinstance(value, torch.Tensor)}
+        return hashlib.sha256(f"{program.graph}\n{_tensors_digest(constants)}".encode()).hexdigest()
 
 
 def labels_depend_on_threads(classifier: TorchClassifier, image: NDArray[np.uint8], address: Address) -> bool:
@@ -254,17 +255,25 @@ def _processor() -> str:
 
 
 def _weights_digest(module: nn.Module) -> str:
-    """SHA-256 over the names, types and bytes of all parameters and buffers, in order of name."""
+    """SHA-256 over every tensor of a network, also those outside its state_dict."""
+    found = dict(module.state_dict())
+    found |= dict(module.named_parameters(remove_duplicate=False)) | dict(module.named_buffers(remove_duplicate=False))
+    for prefix, part in module.named_modules(remove_duplicate=False):
+        found |= {f"{prefix}.{name}": value for name, value in vars(part).items() if isinstance(value, torch.Tensor)}
+    return _tensors_digest(found)
+
+
+def _tensors_digest(tensors: dict[str, torch.Tensor]) -> str:
+    """SHA-256 over names, types, shapes and bytes, in order of name."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        plain = tensor.detach().cpu().contiguous()
-        raw = plain.view(torch.int16).numpy() if plain.dtype in (torch.bfloat16, torch.float16) else plain.numpy()
-        digest.update(f"{name}\0{plain.dtype}\0".encode() + array_digest(raw))
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
 def _module_text(module: nn.Module) -> str:
-    """The structure and the source of the classes: names a network that cannot be exported."""
+    """Structure, settings and source of the classes: names a network that cannot be exported."""
     kinds = sorted({type(m) for m in module.modules()}, key=lambda kind: (kind.__module__, kind.__qualname__))
     sources = []
     for kind in kinds:
@@ -272,4 +281,21 @@ def _module_text(module: nn.Module) -> str:
             sources.append(inspect.getsource(kind))
         except (OSError, TypeError):
             sources.append(f"{kind.__module__}.{kind.__qualname__}")
-    return "\n".join([repr(module), *sources])
+    return "\n".join([repr(module), *_settings(module), *sources])
+
+
+def _settings(module: nn.Module) -> Iterator[str]:
+    """The plain values that the parts of a network keep as attributes, such as a factor or a tuple of sizes."""
+    ours = vars(nn.Module())
+    for prefix, part in module.named_modules(remove_duplicate=False):
+        for name, value in sorted(vars(part).items()):
+            if name not in ours and _is_plain(value):
+                yield f"{prefix}.{name}={value!r}"
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(_is_plain(k) and _is_plain(v) for k, v in value.items())
+    return value is None or isinstance(value, bool | int | float | str | bytes)
