@@ -107,6 +107,17 @@ def test_ties_are_resolved_alike(samplers: dict[str, Callable[..., Any]], case: 
         assert np.array_equal(sampler(table, key, start, count, dimension), expected), name
 
 
+def test_ties_far_into_a_large_image(samplers: dict[str, Callable[..., Any]]) -> None:
+    """Beyond the first vectorised batch of either sampler, in the second of two samples."""
+    key, start, dimension = (3, 5), 2**32 - 1, 4 * 20_000 + 1
+    coordinates = [0, 5, 300, 65_535, 65_536, 70_002, 80_000]
+    uniforms = {j: uniform(key, start + 1, j) for j in coordinates}
+    table = NoiseTable(-4, tuple(sorted(u + 1 for u in uniforms.values())))
+    expected = [table.by_integer(u) for u in uniforms.values()]
+    for name, sampler in samplers.items():
+        assert sampler(table, key, start, 2, dimension)[1, coordinates].tolist() == expected, name
+
+
 @given(
     st.sampled_from([DiscreteGaussian, RoundedGaussian]),
     st.sampled_from(["0.01", "0.08", "0.3", "1", "30.6", "63.75", "255", "2400"]),

@@ -189,9 +189,22 @@ def test_the_same_network_with_other_noise_is_refused(
 def test_scales_so_small_that_their_tables_are_equal_are_told_apart(
     brightness: Make, start: Make, image: np.ndarray
 ) -> None:
-    assert brightness("0.01").noise.digest == brightness("0.02").noise.digest
-    with pytest.raises(ParameterError, match="sigma_px 1/50"):
-        certify(brightness("0.01"), image, start(brightness("0.02")))
+    assert (
+        brightness("0.01").noise.digest == brightness("0.02").noise.digest == brightness("0.02", "rounded").noise.digest
+    )
+    run = start(brightness("0.02"))
+    for other in (brightness("0.01"), brightness("0.02", "rounded")):
+        with pytest.raises(ParameterError, match="sigma_px 1/50"):
+            certify(other, image, run)
+
+
+def test_the_charge_for_the_noise_table_is_taken_from_the_probability(brightness: Make, start: Make) -> None:
+    """The real one is too small to be seen in a double, so a run with a larger one shows it."""
+    run = replace(start(brightness("30.6"), n0=10, n=100), epsilon="1/100")
+    found = decide(run, 0, bytes(32), labels(10, 0, 0), labels(95, 5, 0))
+    free, charged = (certified_count(95, 100, Fraction(1, 1000), run.sigma_px, Fraction(e)) for e in (0, "1/100"))
+    assert (found.p_lower, found.radius_sq_px) == charged
+    assert (free[0], free[1] > charged[1]) == (charged[0], True)
 
 
 def test_replaying_a_nonce_gives_the_same_certificate_and_another_one_another(

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import ndtri
 
 from holdfast.errors import ParameterError
-from holdfast.noise import ContinuousGaussian
+from holdfast.noise import ContinuousGaussian, continuous
 from holdfast.noise.philox import philox4x32
 from holdfast.records import Address, Purpose
 
@@ -24,8 +24,12 @@ def test_it_is_the_documented_function_of_the_words() -> None:
         assert np.array_equal(found[row], expected[:6])
 
 
-def test_every_word_gives_a_finite_number() -> None:
-    assert np.isfinite(ndtri((np.array([0, 2**32 - 1]) + 0.5) * 2.0**-32)).all()
+def test_every_word_gives_a_finite_number_and_the_law_is_symmetric(monkeypatch: pytest.MonkeyPatch) -> None:
+    extremes = np.array([[0], [2**32 - 1], [2**31 - 1], [2**31]], dtype=np.uint64)
+    monkeypatch.setattr(continuous, "word_lanes", lambda *_: [(0, extremes)])
+    least, largest, below, above = ContinuousGaussian("1").sample(ADDRESS, 0, 1, 4)[0].tolist()
+    assert -6.4 < least == -largest
+    assert below == -above < 0
 
 
 def test_division_into_calls_changes_nothing() -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from flint import acb, arb, ctx, fmpq
 
-from holdfast.noise import DiscreteGaussian
+from holdfast.errors import ProofFailed
+from holdfast.noise import DiscreteGaussian, discrete_gaussian
 from holdfast.noise.discrete_gaussian import discrete_gaussian_weights
 from holdfast.records import Address, Purpose
 
@@ -66,6 +67,13 @@ def test_weights_and_tail_enclose_the_total(sigma_px: str, cut: int) -> None:
         beyond = sum((arb(-(k**2)) / (2 * square)).exp() for k in range(cut + 1, cut + 2000))
         assert tail.lower() <= beyond
         assert beyond <= tail.upper()
+
+
+def test_a_tail_that_leaves_a_floor_in_doubt_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sum is stopped at 17 sigma; stopped earlier, what is left out would be seen, not overlooked."""
+    monkeypatch.setattr(discrete_gaussian, "_TAIL_SIGMAS", 10)
+    with pytest.raises(ProofFailed):
+        discrete_gaussian._table.__wrapped__(Fraction("30.6"))
 
 
 def test_the_table_is_computed_once_per_scale() -> None:
