@@ -11,6 +11,7 @@ export OMP_NUM_THREADS ?= 1
 
 demo: $(VENV)/.demo
 	$(BIN)/holdfast demo --out holdfast-demo
+	@echo "(source $(BIN)/activate puts holdfast on your path)"
 
 test: lint unit
 
