@@ -109,6 +109,19 @@ def test_what_is_no_probability_is_rejected_not_a_crash(run: Run, field: str, va
     assert problems(run, made(run, 100, 900, 0), **{field: value}) != []
 
 
+def test_the_charge_for_the_noise_table_is_checked(run: Run) -> None:
+    """The real one is too small to be seen in a double, so a run with a larger one shows it."""
+    charged = replace(run, epsilon="1/100")
+    assert problems(charged, made(charged, 100, 900, 0)) == []
+    assert "not proved" in problems(charged, made(run, 100, 900, 0))[0]
+
+
+def test_at_exactly_one_half_nothing_is_certified(run: Run) -> None:
+    free, certificate = replace(run, epsilon="0"), made(run, 100, 900, 0)
+    found = problems(free, certificate, p_lower=0.5, p_upper=0.5, radius_sq_px=0)
+    assert any("radius_sq_px=0 is not proved" in text for text in found)
+
+
 def test_a_label_without_samples_has_the_trivial_bounds(run: Run) -> None:
     certificate = made(run, 1000, 0, 0)
     assert (certificate.p_lower, certificate.p_upper) == (0.0, 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,15 @@ def test_every_entry_is_that_of_its_count(noise: str) -> None:
     charge = noise_charge(DiscreteGaussian("127.5").total_variation)
     expected = [certified_count(k, 200, Fraction("0.01"), Fraction("127.5"), charge)[1] for k in range(201)]
     assert found.tolist() == expected == sorted(expected)
+
+
+def test_the_charge_for_the_noise_table_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real one is too small to be seen in a double."""
+    monkeypatch.setattr(table, "noise_charge", lambda _: Fraction(1, 100))
+    found = radius_table("0.12", 60, "0.01")
+    assert found.tolist() == [
+        certified_count(k, 60, Fraction("0.01"), Fraction("30.6"), Fraction(1, 100))[1] for k in range(61)
+    ]
 
 
 @pytest.mark.parametrize(("n", "alpha"), [(1, "0.49"), (2, "0.49"), (9, "0.001"), (10, "0.001"), (30, "0.3")])
@@ -82,6 +92,7 @@ def damage_one_bit(body: bytes) -> bytes:
         lambda _: b"",
         lambda b: b[8:],
         lambda b: b[:-32] + bytes(32),
+        lambda b: b[:80] + hashlib.sha256(b[:80]).digest(),
     ],
 )
 def test_a_damaged_file_is_computed_again_and_replaced(damage: Any, cache: Path) -> None:

@@ -93,14 +93,18 @@ class Scaled(nn.Module):
             self.register_buffer("factor", torch.full((3,), factor), persistent=False)
         else:
             self.factor = torch.full((3,), factor) if kind == "tensor" else factor
-        self.branch = kind == "number, not exportable"
+        self.branch = kind.endswith("not exportable")
+        if kind.startswith("settings"):
+            self.factor, self.settings = 1.0, {"factors": (factor, [0.5, None])}
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = branching(x) if self.branch else x.flatten(1)[:, :3]
-        return y * self.factor
+        return y * self.factor * (self.settings["factors"][0] if hasattr(self, "settings") else 1)
 
 
-@pytest.mark.parametrize("kind", ["number", "buffer", "tensor", "number, not exportable"])
+@pytest.mark.parametrize(
+    "kind", ["number", "buffer", "tensor", "settings", "number, not exportable", "settings, not exportable"]
+)
 def test_numbers_outside_the_state_dict_change_it(kind: str, classifier: Make) -> None:
     """The factors 1 and -1 give opposite labels: two networks with one fingerprint could pass for each other."""
     one, other = (classifier(Scaled(factor, kind)) for factor in (1.0, -1.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,3 +86,22 @@ def copied(whole: tuple[Run, Path, bytes], tmp_path: Path) -> Path:
     path = tmp_path / "copy.ledger"
     path.write_bytes(whole[1].read_bytes())
     return path
+
+
+@pytest.fixture
+def change(copied: Path) -> Callable[..., None]:
+    """Change the copied ledger with plain SQL."""
+
+    def run(statement: str, *values: Any) -> None:
+        with Ledger(copied) as ledger:
+            ledger._db.execute("PRAGMA foreign_keys=OFF")
+            assert ledger._db.execute(statement, values).rowcount > 0
+
+    return run
+
+
+@pytest.fixture
+def fixed_randomness(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verifier's own key and choice of samples: a failure here is a finding, not chance."""
+    monkeypatch.setattr(verify.os, "urandom", lambda count: hashlib.sha256(b"verifier").digest()[:count])
+    monkeypatch.setattr(np.random, "default_rng", lambda default=np.random.default_rng: default(20240229))

@@ -96,6 +96,8 @@ def test_kept_labels_are_not_computed_again(
             work.certify_inputs(ledger, run, classifier, squares.data, [3], batch=50, on_progress=killer(4))
         kept = len(ledger.partial(run, 3, Purpose.ESTIMATE))
         assert (kept, ledger.finished(run)) == (150, set())
+        kept_rows = ledger.rows("SELECT start FROM partial WHERE purpose='estimate' ORDER BY start")
+        assert kept_rows == [(0,), (50,), (100,)], "each label is kept once"
         classifier.calls.clear()
         seen: list[work.Progress] = []
         work.certify_inputs(ledger, run, classifier, squares.data, [3], batch=50, on_progress=seen.append)

@@ -30,12 +30,12 @@ def test_an_estimate_extrapolates_the_speed_measured(squares: Any, monkeypatch: 
 def test_labels_that_depend_on_the_machine_are_warned_of(
     what: str, squares: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = {"number of threads": [False, False], "device": [False, False]} | {what: [True, False]}
+    found = {"number of threads": [False, False], "device": [False, False]} | {what: [False, True]}
     for name, depends in (("threads", found["number of threads"]), ("device", found["device"])):
         answers = iter(depends)
         monkeypatch.setattr(planning, f"labels_depend_on_{name}", lambda *_, answers=answers: next(answers))
     (warning,) = planning.self_test(squares.classifier(), squares.data, [4, 5, 6])
-    assert f"labels of input 4 change with the {what}" in warning
+    assert f"labels of input 5 change with the {what}" in warning
 
 
 def test_the_summary_is_that_of_the_metrics(whole: tuple[Run, Path, bytes]) -> None:

@@ -106,15 +106,9 @@ def bomb() -> bytes:
     )
 
 
-def sixteen_bit() -> bytes:
+def picture(pixels: NDArray[Any] = GREY[0], kind: str = "PNG") -> bytes:
     stream = io.BytesIO()
-    Image.fromarray(GREY[0].astype(np.uint16) * 256).save(stream, "PNG")
-    return stream.getvalue()
-
-
-def png() -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(GREY[0]).save(stream, "PNG")
+    Image.fromarray(pixels).save(stream, kind)
     return stream.getvalue()
 
 
@@ -132,9 +126,10 @@ BAD: dict[str, bytes] = {
     "zip.npy": b"PK\3\4zip",
     "empty.png": b"",
     "text.png": b"<html>",
-    "cut.png": png()[:-30],
+    "cut.png": picture()[:-30],
     "bomb.png": bomb(),
-    "sixteen.png": sixteen_bit(),
+    "sixteen.png": picture(GREY[0].astype(np.uint16) * 256),
+    "a decoder that is not trusted.tiff": picture(kind="TIFF"),
     "postscript.eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 6 8\n%%EndComments\nshowpage\n",
 }
 
@@ -160,7 +155,7 @@ def test_a_missing_file_is_named(name: str, tmp_path: Path) -> None:
 def test_a_damaged_file_is_an_error_of_ours_or_an_image(
     tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject
 ) -> None:
-    whole = png() if name.endswith("png") else npy(SHAPE + "(1, 8, 6), }")
+    whole = picture() if name.endswith("png") else npy(SHAPE + "(1, 8, 6), }")
     damaged = bytearray(whole)
     for _ in range(data.draw(st.integers(1, 4))):
         damaged[data.draw(st.integers(0, len(whole) - 1))] = data.draw(
