@@ -91,11 +91,19 @@ def open_database(path: Path, create: bool) -> sqlite3.Connection:
 
 
 def _open_read_only(path: Path) -> sqlite3.Connection:
-    """A ledger that this user may read but not change, as evidence handed over often is."""
+    """A ledger that this user may read but not change, as evidence handed over often is.
+
+    Beside a journal with entries that are not yet in the file it is read with them, never without.
+    """
+    journal = path.with_name(path.name + "-wal")
+    how = "mode=ro" if journal.exists() and journal.stat().st_size else "mode=ro&immutable=1"
     with translated(path):
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
+        connection = sqlite3.connect(
+            f"{path.resolve().as_uri()}?{how}", timeout=_WAIT_SECONDS, uri=True, isolation_level=None
+        )
         try:
             _check_kind(connection, path, exists=True)
+            _check_tables(connection, path)
         except BaseException:
             connection.close()
             raise

@@ -128,17 +128,45 @@ def test_on_a_full_disk_nothing_recorded_is_lost_and_work_goes_on_when_there_is_
         assert again.finished(run) == kept | {len(kept)}
 
 
-def test_a_ledger_that_may_not_be_written_can_be_read_and_says_so(
-    path: Path, monkeypatch: pytest.MonkeyPatch, evidence: Any
-) -> None:
-    """What SQLite does for a file without write permission."""
-    connect = sqlite3.connect
+@pytest.fixture
+def protected(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """As if this user had no permission to write (which nobody can take from an administrator)."""
+    monkeypatch.setattr(connection.os, "access", lambda *_: False)
+    return path
 
-    def read_only(file: Any, **settings: Any) -> sqlite3.Connection:
-        return connect(f"file:{file}?mode=ro", uri=True, **settings)
 
-    monkeypatch.setattr(connection.sqlite3, "connect", read_only)
-    with Ledger(path) as ledger:
+def test_a_ledger_that_may_not_be_written_can_be_read_and_says_so(protected: Path, evidence: Any) -> None:
+    before = protected.read_bytes()
+    with Ledger(protected) as ledger:
         assert list(ledger_problems(ledger)) == []
+        assert ledger.finished(evidence.run()) == {0}
         with pytest.raises(LedgerError, match="cannot be opened for writing here"):
             evidence.record(ledger, evidence.run(), [1])
+    assert protected.read_bytes() == before
+    assert [file.name for file in protected.parent.iterdir()] == [protected.name]
+
+
+def test_what_a_killed_process_left_in_the_journal_is_read_without_permission_to_write(
+    protected: Path, evidence: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = evidence.run()
+    with monkeypatch.context() as patch:
+        patch.setattr(connection.os, "access", lambda *_: True)
+        writer = Ledger(protected)
+    evidence.record(writer, run, [1])  # and does not close: the certificate is in the journal only
+    with Ledger(protected) as ledger:
+        assert ledger.finished(run) == {0, 1}
+        assert list(ledger_problems(ledger)) == []
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [("CREATE VIEW v AS SELECT 1", "tables are not those"), ("PRAGMA user_version=2", "newer holdfast")],
+)
+def test_a_protected_ledger_is_no_more_trusted_than_another(
+    change: str, said: str, protected: Path, edit: Callable[..., int]
+) -> None:
+    edit(protected, change)
+    with pytest.raises(LedgerError, match=said):
+        Ledger(protected)
