@@ -110,3 +110,9 @@ def test_a_run_without_results_can_be_reported(report: Make) -> None:
     assert dict(made.headline())["inputs certified / abstained"] == "0 / 0"
     assert made.table() == [("0", "0.0 %", "0.0 %")]
     assert made.curve() == [(0.0, 0.0)]
+
+
+def test_the_table_ends_also_where_radii_do_not(report: Make) -> None:
+    rows = report([(0, 0, 10**9)]).table()
+    assert len(rows) == 40
+    assert rows[-1] == ("1.4625", "100.0 %", "100.0 %")
