@@ -15,7 +15,17 @@ from holdfast.digest import canonical_json
 from holdfast.errors import ParameterError
 from holdfast.rounding import radius_down, radius_text
 
-__all__ = ["ABSTAIN", "Address", "Certificate", "Preprocessing", "Purpose", "Run", "Tally"]
+__all__ = [
+    "ABSTAIN",
+    "Address",
+    "Certificate",
+    "ImportedResult",
+    "ImportedRun",
+    "Preprocessing",
+    "Purpose",
+    "Run",
+    "Tally",
+]
 
 ABSTAIN = -1
 """The label and the squared radius of an abstention."""
@@ -251,3 +261,41 @@ class Certificate:
         if self.abstained:
             return f"input {self.index}: abstained"
         return f"input {self.index}: label {self.label}, radius {radius_text(self.radius_sq_px)}"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedResult:
+    """One line of somebody else's table.
+
+    Attributes:
+        index: position in the data set.
+        label: the true class.
+        prediction: the certified class, or :data:`ABSTAIN`.
+        radius: radius in [0, 1] image units, the decimal as it was printed; "0" when abstained.
+    """
+
+    index: int
+    label: int
+    prediction: int
+    radius: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedRun:
+    """Published results, kept beside one's own: no counts, no noise, no key, so nobody here can re-check them.
+
+    Attributes:
+        name: what the curve is called in reports.
+        source: name of the file the table came from.
+        source_digest: hex SHA-256 of that file.
+        data: name of the data set, as the importer says.
+        sigma: scale of the noise in [0, 1] image units as the importer says, a canonical decimal; empty if unknown.
+        results: one per input, by index.
+    """
+
+    name: str
+    source: str
+    source_digest: str
+    data: str
+    sigma: str
+    results: tuple[ImportedResult, ...]
