@@ -13,6 +13,8 @@
     │       ├── LedgerLockedError     another process is writing
     │       ├── LedgerFullError       no space left; what was committed stays
     │       └── LedgerConflictError   two records contradict each other
+    ├── NetworkError              an integer network breaks the law it must obey (shapes, ranges)
+    ├── ConversionError           a float network cannot be turned into an integer network; names the place
     ├── RunMismatch               a run cannot be resumed with other parameters
     ├── MissingDependency         an optional package is not installed; names the extra
     ├── NotReproducibleHere       this machine cannot recompute what another machine computed
@@ -25,6 +27,7 @@ Abstention is a result, not an error. A message says what was wrong, where, and 
 from __future__ import annotations
 
 __all__ = [
+    "ConversionError",
     "DataFileError",
     "FileError",
     "HoldfastError",
@@ -36,6 +39,7 @@ __all__ = [
     "LedgerVersionError",
     "MissingDependency",
     "ModelFileError",
+    "NetworkError",
     "NotReproducibleHere",
     "ParameterError",
     "ProofFailed",
@@ -86,6 +90,14 @@ class LedgerFullError(LedgerError):
 
 class LedgerConflictError(LedgerError):
     """Two records contradict each other."""
+
+
+class NetworkError(HoldfastError, ValueError):
+    """An integer network breaks the law it must obey; names the operation, the channel and the bound."""
+
+
+class ConversionError(HoldfastError):
+    """A float network cannot be turned into an integer network; names the place and what could be done."""
 
 
 class RunMismatch(HoldfastError):
