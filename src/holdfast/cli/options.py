@@ -57,7 +57,7 @@ DataDirOption = Annotated[
 ModelArgument = Annotated[
     str,
     typer.Argument(
-        help="A holdfast checkpoint (.safetensors), or a network of your own as package.module:factory "
+        help="A holdfast checkpoint (.safetensors), an integer network (.hfi), or a network of your own as package.module:factory "
         "(imported from here, called without arguments)."
     ),
 ]

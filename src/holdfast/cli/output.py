@@ -7,11 +7,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 
-__all__ = ["Reporter", "error_console", "print_json", "print_line", "progress", "seconds_text"]
+if TYPE_CHECKING:
+    from holdfast.training import EpochRecord
+
+__all__ = ["Reporter", "epoch_line", "error_console", "print_json", "print_line", "progress", "seconds_text"]
 
 _PLAIN_EVERY_SECONDS = 5.0
 
@@ -90,3 +93,14 @@ def _note(text: str, seconds_left: float | None) -> str:
     if seconds_left is None or seconds_left != seconds_left:
         return text
     return f"{text}, {seconds_text(seconds_left)} left"
+
+
+def epoch_line(record: EpochRecord, epochs: int) -> str:
+    """One epoch of a training, with the time left at its speed."""
+    left = (epochs - record.epoch) * record.seconds
+    clean = f", clean {record.clean_accuracy:.4f}" if record.clean_accuracy is not None else ""
+    noisy = f", noisy {record.noisy_accuracy:.4f}" if record.noisy_accuracy is not None else ""
+    return (
+        f"epoch {record.epoch:3d}/{epochs}: loss {record.train_loss:.4f}, train {record.train_accuracy:.4f}{clean}{noisy}, "
+        f"{record.images_per_second:,.0f} images/s, {seconds_text(left)} left"
+    )

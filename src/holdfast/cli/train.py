@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json as json_text
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from holdfast.cli.options import DataDirOption, DeviceOption, JsonOption, MeanOption, StdOption
-from holdfast.cli.output import error_console, print_json, print_line, seconds_text
-
-if TYPE_CHECKING:
-    from holdfast.training import EpochRecord
+from holdfast.cli.output import epoch_line, error_console, print_json, print_line
 
 __all__ = ["train"]
 
@@ -78,7 +75,7 @@ def train(
     console = error_console()
     console.print(f"{model} on {training} with noise of sigma {sigma}: {chosen.epochs} epochs, {recipe}", markup=False)
     metadata = work.train_network(
-        request, training, test, lambda record: console.print(_epoch_line(record, chosen.epochs), markup=False)
+        request, training, test, lambda record: console.print(epoch_line(record, chosen.epochs), markup=False)
     )
     if json:
         print_json({"checkpoint": str(out), **metadata})
@@ -100,14 +97,3 @@ def _option(text: str) -> tuple[str, Any]:
         return name, json_text.loads(value)
     except ValueError:
         return name, value
-
-
-def _epoch_line(record: EpochRecord, epochs: int) -> str:
-    """One epoch, with the time left at its speed."""
-    left = (epochs - record.epoch) * record.seconds
-    clean = f", clean {record.clean_accuracy:.4f}" if record.clean_accuracy is not None else ""
-    noisy = f", noisy {record.noisy_accuracy:.4f}" if record.noisy_accuracy is not None else ""
-    return (
-        f"epoch {record.epoch:3d}/{epochs}: loss {record.train_loss:.4f}, train {record.train_accuracy:.4f}{clean}{noisy}, "
-        f"{record.images_per_second:,.0f} images/s, {seconds_text(left)} left"
-    )

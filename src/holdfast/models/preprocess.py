@@ -13,7 +13,7 @@ __all__ = ["to_input"]
 
 def to_input(
     z: Tensor,
-    preprocessing: Preprocessing,
+    preprocessing: Preprocessing | None,
     dtype: torch.dtype = torch.float32,
     memory_format: torch.memory_format = torch.preserve_format,
 ) -> Tensor:
@@ -25,7 +25,7 @@ def to_input(
 
     Args:
         z: pixels, or pixels plus noise, in grey levels, shape (N, C, H, W), uint8, int16 or float.
-        preprocessing: mean and std per channel, in [0, 1] image units.
+        preprocessing: mean and std per channel, in [0, 1] image units; None for a network that takes grey levels.
         dtype: of the result. The arithmetic is float32 in any case.
         memory_format: of the result, for example ``torch.channels_last``.
 
@@ -40,6 +40,8 @@ def to_input(
         >>> to_input(z, Preprocessing((0.5,), (0.5,))).tolist()
         [[[[-1.0, 1.0]]]]
     """
+    if preprocessing is None:
+        return z.to(dtype=dtype, memory_format=memory_format)
     if z.ndim != 4 or z.shape[1] != len(preprocessing.mean):
         raise ParameterError(f"expected (N, {len(preprocessing.mean)}, H, W) pixels, not {tuple(z.shape)}")
     scale, shift = (torch.from_numpy(v).to(z.device).view(1, -1, 1, 1) for v in preprocessing.scale_shift())

@@ -35,7 +35,7 @@ class EpochRunner:
 
     Args:
         module: the network, on the execution's device.
-        preprocessing: the map from pixels to its input.
+        preprocessing: the map from pixels to its input; None for a network that takes grey levels.
         sigma_px: scale of the noise in grey levels.
         recipe: schedule and augmentation.
         seed: of all draws.
@@ -46,7 +46,7 @@ class EpochRunner:
     def __init__(
         self,
         module: nn.Module,
-        preprocessing: Preprocessing,
+        preprocessing: Preprocessing | None,
         sigma_px: float,
         recipe: Recipe,
         seed: int,

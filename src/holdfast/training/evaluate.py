@@ -21,7 +21,7 @@ def accuracy(
     module: nn.Module,
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
-    preprocessing: Preprocessing,
+    preprocessing: Preprocessing | None,
     execution: Execution,
     *,
     sigma_px: float = 0.0,
@@ -33,7 +33,7 @@ def accuracy(
         module: from preprocessed images to logits, on ``execution``'s device. Its mode is restored.
         images: uint8 (N, C, H, W), N at least 1.
         labels: int64 (N,).
-        preprocessing: the map from pixels to the network's input.
+        preprocessing: the map from pixels to the network's input; None for a network that takes grey levels.
         execution: device and number format.
         sigma_px: scale of the noise in grey levels, one draw per image; 0 is the clean accuracy.
         seed: of the noise.

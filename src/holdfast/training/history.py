@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from holdfast.atomic import write_atomic
 from holdfast.errors import ParameterError
-from holdfast.models.tensorfile import write_atomic
 
 __all__ = ["EpochRecord", "write_csv"]
 

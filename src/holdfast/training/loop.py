@@ -54,7 +54,7 @@ def train(
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
     *,
-    preprocessing: Preprocessing,
+    preprocessing: Preprocessing | None,
     sigma: Fraction | str,
     recipe: Recipe,
     seed: int = 0,
@@ -79,7 +79,7 @@ def train(
             is on ``device``, in channels_last layout, in evaluation mode.
         images: uint8 (N, C, H, W).
         labels: int64 (N,).
-        preprocessing: the map from pixels to the network's input.
+        preprocessing: the map from pixels to the network's input; None for a network that takes grey levels.
         sigma: scale of the noise in [0, 1] image units, exact: a decimal text or a Fraction; 0 is no noise.
         recipe: schedule and augmentation.
         seed: of order, augmentation and noise. (The initial weights are the module's.)

@@ -52,7 +52,7 @@ class Execution:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
-    def classifier(self, module: nn.Module, preprocessing: Preprocessing) -> Callable[[Tensor], Tensor]:
+    def classifier(self, module: nn.Module, preprocessing: Preprocessing | None) -> Callable[[Tensor], Tensor]:
         """The network as a function from pixels (N, C, H, W) to float32 logits, for training steps."""
         run = torch.compile(module, dynamic=False) if self.compiled else module
 

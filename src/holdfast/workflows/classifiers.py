@@ -8,15 +8,21 @@ from typing import Any
 
 from torch import nn
 
+from holdfast import intnet
+from holdfast.engine.integer import IntegerClassifier
 from holdfast.engine.torch import TorchClassifier
 from holdfast.errors import ModelFileError, ParameterError
+from holdfast.intnet import IntegerNetwork
 from holdfast.models import ModelSpec, checkpoint, load_user
 from holdfast.models.user_module import is_user_name
 from holdfast.noise import noise_law
 from holdfast.records import Preprocessing
 from holdfast.rounding import exact_decimal
 
-__all__ = ["Network", "as_classifier", "load_network", "parse_preprocessing"]
+__all__ = ["INTEGER_SUFFIX", "Network", "as_classifier", "load_network", "parse_preprocessing"]
+
+INTEGER_SUFFIX = ".hfi"
+"""How the name of an integer network's file ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +40,11 @@ def load_network(
     weights: Path | None = None,
     preprocessing: Preprocessing | None = None,
     shape: tuple[int, int, int] | None = None,
-) -> Network:
-    """Load a holdfast checkpoint, or a network of the user's own.
+) -> Network | IntegerNetwork:
+    """Load a holdfast checkpoint, an integer network, or a network of the user's own.
 
     Args:
-        model: the path of a checkpoint, or ``package.module:factory``.
+        model: the path of a checkpoint or of an ``.hfi`` file, or ``package.module:factory``.
         weights: for a factory: a holdfast checkpoint of it, or any ``.safetensors`` or ``.pt`` file with its weights.
         preprocessing: for a factory whose weights are no holdfast checkpoint; never guessed.
         shape: (C, H, W) of the images such a network will be given.
@@ -50,6 +56,8 @@ def load_network(
     if not is_user_name(model):
         if weights is not None or preprocessing is not None:
             raise ParameterError("--weights, --mean and --std go with a network of your own, package.module:factory")
+        if Path(model).suffix == INTEGER_SUFFIX:
+            return intnet.load(Path(model))
         return Network(*checkpoint.load(Path(model)))
     if weights is not None and preprocessing is None and _is_checkpoint(weights):
         return Network(*checkpoint.load(weights, factory=model))
@@ -95,36 +103,50 @@ def _numbers(text: str, channels: int, name: str) -> tuple[float, ...]:
 
 
 def as_classifier(
-    network: Network,
+    network: Network | IntegerNetwork,
     *,
     sigma: str | None = None,
     noise: str = "discrete",
     dtype: str = "float32",
     device: str = "cpu",
     threads: int | None = None,
-) -> TorchClassifier:
+    clip: bool = False,
+) -> TorchClassifier | IntegerClassifier:
     """The network as a noisy classifier.
 
     Args:
         network: loaded.
         sigma: noise scale in image units; by default the one the network was trained at.
         noise: ``discrete``, ``rounded`` or ``continuous``.
-        dtype: arithmetic of the network.
+        dtype: arithmetic of a float network.
         device: ``cpu`` or ``cuda``.
         threads: CPU threads of a forward pass; by default torch's own number.
+        clip: for integer networks: clip noisy pixels to 0..255.
 
     Raises:
-        ParameterError: no sigma was given and none is recorded, or a value is out of range.
+        ParameterError: an option that such a network does not have; no sigma was given and none is recorded, or a
+            value is out of range.
     """
     chosen = sigma if sigma is not None else network.metadata.get("sigma")
     if chosen is None:
         raise ParameterError("the network does not say at which noise it was trained: give --sigma")
+    law = noise_law(noise, exact_decimal(str(chosen), "sigma") * 255)
+    if isinstance(network, IntegerNetwork):
+        if dtype != "float32" or device != "cpu":
+            raise ParameterError(
+                "an integer network has no --dtype and runs on the CPU: leave --dtype and --device out"
+            )
+        return IntegerClassifier(network, law, clip)
+    if clip:
+        raise ParameterError(
+            "--clip goes with an integer network (.hfi): a float network sees the noisy pixels as they are"
+        )
     return TorchClassifier(
         network.module,
         num_classes=network.spec.num_classes,
         shape=network.spec.shape,
         preprocessing=network.spec.preprocessing,
-        noise=noise_law(noise, exact_decimal(str(chosen), "sigma") * 255),
+        noise=law,
         dtype=dtype,
         device=device,
         threads=threads,

@@ -46,9 +46,14 @@ def estimate(
     return Estimate(len(indices), len(indices) * (n0 + n), rate, len(indices) * per_input)
 
 
-def self_test(classifier: TorchClassifier, data: DataSet, indices: list[int]) -> list[str]:
-    """Warnings about labels that depend on the number of threads or on the device, found on two inputs."""
-    warnings = []
+def self_test(classifier: NoisyClassifier, data: DataSet, indices: list[int]) -> list[str]:
+    """Warnings about labels that depend on the number of threads or on the device, found on two inputs.
+
+    Integer networks have none: their labels depend on no machine.
+    """
+    warnings: list[str] = []
+    if not isinstance(classifier, TorchClassifier):
+        return warnings
     for index in indices[:2]:
         image = check_image(data.images[index], classifier.shape)
         address = Address(bytes(32), array_digest(image), Purpose.PILOT)

@@ -1,0 +1,129 @@
+"""Rounding with a gradient: the forward value is the law's, the backward pass treats rounding as the identity."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from holdfast.intnet import quantise_ratio
+
+__all__ = ["Multipliers", "multipliers", "requantise", "round_clamped", "rounded"]
+
+Multipliers = tuple[NDArray[np.int32], NDArray[np.uint8]]
+"""Multipliers and shifts, one per channel."""
+
+
+def multipliers(ratios: Tensor) -> Multipliers:
+    """The law's multiplier and shift of each positive real factor."""
+    pairs = [quantise_ratio(ratio) for ratio in ratios.detach().reshape(-1).tolist()]
+    return np.array([m for m, _ in pairs], np.int32), np.array([s for _, s in pairs], np.uint8)
+
+
+def rounded(values: Tensor) -> Tensor:
+    """``floor(v + 1/2)``, half up as the law rounds; gradient 1.
+
+    Example:
+        >>> rounded(torch.tensor([-1.5, -0.5, 0.5, 1.5])).tolist()
+        [-1.0, 0.0, 1.0, 2.0]
+    """
+    return values + (torch.floor(values + 0.5) - values).detach()
+
+
+def round_clamped(values: Tensor, low: int, high: int) -> Tensor:
+    """Rounded half up, then clamped; gradient 1 inside the clamps and 0 outside. Exactly integers in the forward pass."""
+    result: Tensor = _RoundClamped.apply(values, low, high)  # type: ignore[no-untyped-call]
+    return result
+
+
+def requantise(
+    accumulator: Tensor,
+    bias: Tensor,
+    ratio: Tensor,
+    law: Multipliers,
+    low: int,
+    high: int,
+    factor: Tensor | None = None,
+    residual: Tensor | None = None,
+) -> Tensor:
+    """The law on ``accumulator + bias + factor * residual``, with the gradient of ``clamp(total * ratio)``.
+
+    Args:
+        accumulator: integers, (N, channels, ...), float32 or float64, exact.
+        bias: integers, float64, (channels,).
+        ratio: the real factors, float64, (channels,) or (1,): what the gradient sees.
+        law: the integer form of ``ratio``: what the forward pass uses.
+        low, high: clamps.
+        factor: integers, float64, (channels,).
+        residual: integers, shape of ``accumulator``.
+
+    Returns:
+        Integers in [low, high], dtype of ``accumulator``. Computed in float64, exactly, under the bounds that
+        :mod:`holdfast.intnet.ranges` proves.
+    """
+    scaled = torch.from_numpy(np.ldexp(law[0].astype(np.float64), -law[1].astype(np.int64))).to(ratio.device)
+    result: Tensor = _Requantise.apply(  # type: ignore[no-untyped-call]
+        accumulator, bias, ratio, scaled, low, high, factor, residual
+    )
+    return result
+
+
+class _RoundClamped(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, low: int, high: int) -> Tensor:
+        result = torch.floor(values + 0.5)
+        ctx.save_for_backward((result >= low) & (result <= high))
+        return result.clamp_(low, high)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (inside,) = ctx.saved_tensors
+        return gradients[0] * inside, None, None
+
+
+class _Requantise(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        accumulator: Tensor,
+        bias: Tensor,
+        ratio: Tensor,
+        scaled: Tensor,
+        low: int,
+        high: int,
+        factor: Tensor | None,
+        residual: Tensor | None,
+    ) -> Tensor:
+        along = (-1,) + (1,) * (accumulator.ndim - 2)
+        total = accumulator.double() + bias.reshape(along)
+        if factor is not None and residual is not None:
+            total += factor.reshape(along) * residual
+        result = (total * scaled.reshape(along)).add_(0.5).floor_()
+        inside = (result >= low) & (result <= high)
+        needed = total.to(accumulator.dtype) if ctx.needs_input_grad[2] else None
+        ctx.save_for_backward(inside, needed, ratio, factor, residual)
+        return result.clamp_(low, high).to(accumulator.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        inside, total, ratio, factor, residual = ctx.saved_tensors
+        gradient = gradients[0] * inside
+        along = (-1,) + (1,) * (gradient.ndim - 2)
+        shape = ratio.to(gradient.dtype).reshape(along)
+        through = gradient * shape
+        others = (0, *range(2, gradient.ndim))
+        bias = through.sum(others).double()
+        by_ratio = None if total is None else _like(ratio, (gradient * total).sum(others))
+        by_factor = by_residual = None
+        if factor is not None:
+            by_factor = (through * residual).sum(others).double()
+            by_residual = through * factor.to(gradient.dtype).reshape(along)
+        return through, bias, by_ratio, None, None, None, by_factor, by_residual
+
+
+def _like(ratio: Tensor, per_channel: Tensor) -> Tensor:
+    """Per-channel gradients for a factor per channel, or their sum for one factor."""
+    return per_channel.double() if len(ratio) == len(per_channel) else per_channel.sum().double().reshape(1)
