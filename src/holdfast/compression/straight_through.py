@@ -34,7 +34,7 @@ def rounded(values: Tensor) -> Tensor:
 
 
 def round_clamped(values: Tensor, low: int, high: int) -> Tensor:
-    """Rounded half up, then clamped; gradient 1 inside the clamps and 0 outside. Exactly integers in the forward pass."""
+    """Rounded half up, then clamped; gradient 1 strictly between the clamps and 0 elsewhere."""
     result: Tensor = _RoundClamped.apply(values, low, high)  # type: ignore[no-untyped-call]
     return result
 
@@ -49,7 +49,9 @@ def requantise(
     factor: Tensor | None = None,
     residual: Tensor | None = None,
 ) -> Tensor:
-    """The law on ``accumulator + bias + factor * residual``, with the gradient of ``clamp(total * ratio)``.
+    """The law on ``accumulator + bias + factor * residual``, with the gradient of ``total * ratio``.
+
+    The gradient is zero where the result is at a clamp.
 
     Args:
         accumulator: integers, (N, channels, ...), float32 or float64, exact.
@@ -74,17 +76,20 @@ def requantise(
 class _RoundClamped(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, low: int, high: int) -> Tensor:
-        result = torch.floor(values + 0.5)
-        ctx.save_for_backward((result >= low) & (result <= high))
-        return result.clamp_(low, high)
+        result = values.add(0.5).floor_().clamp_(low, high)
+        ctx.save_for_backward(result)
+        ctx.ends = low, high
+        return result
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        (inside,) = ctx.saved_tensors
-        return gradients[0] * inside, None, None
+        (result,) = ctx.saved_tensors
+        return _inside(gradients[0], result, ctx.ends), None, None
 
 
 class _Requantise(torch.autograd.Function):
+    """One pass over memory for each line: this is where the time goes."""
+
     @staticmethod
     def forward(
         ctx: Any,
@@ -98,32 +103,40 @@ class _Requantise(torch.autograd.Function):
         residual: Tensor | None,
     ) -> Tensor:
         along = (-1,) + (1,) * (accumulator.ndim - 2)
-        total = accumulator.double() + bias.reshape(along)
+        total = accumulator
         if factor is not None and residual is not None:
-            total += factor.reshape(along) * residual
-        result = (total * scaled.reshape(along)).add_(0.5).floor_()
-        inside = (result >= low) & (result <= high)
-        needed = total.to(accumulator.dtype) if ctx.needs_input_grad[2] else None
-        ctx.save_for_backward(inside, needed, ratio, factor, residual)
-        return result.clamp_(low, high).to(accumulator.dtype)
+            total = torch.addcmul(accumulator.double(), residual, factor.reshape(along))
+        offset = bias * scaled + 0.5  # exact, as every sum below: the numerators stay within 2^53
+        result = total.double().mul(scaled.reshape(along)).add_(offset.reshape(along)).floor_()
+        result = result.clamp_(low, high).to(accumulator.dtype)
+        learnt = total.to(accumulator.dtype) if ctx.needs_input_grad[2] else None
+        ctx.save_for_backward(result, learnt, bias, ratio, factor, residual)
+        ctx.ends = low, high
+        return result
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        inside, total, ratio, factor, residual = ctx.saved_tensors
-        gradient = gradients[0] * inside
+        result, total, bias, ratio, factor, residual = ctx.saved_tensors
+        gradient = _inside(gradients[0], result, ctx.ends)
         along = (-1,) + (1,) * (gradient.ndim - 2)
-        shape = ratio.to(gradient.dtype).reshape(along)
-        through = gradient * shape
         others = (0, *range(2, gradient.ndim))
-        bias = through.sum(others).double()
-        by_ratio = None if total is None else _like(ratio, (gradient * total).sum(others))
-        by_factor = by_residual = None
+        through = gradient * ratio.to(gradient.dtype).reshape(along)
+        sums = gradient.sum(others).double()
+        by_ratio = by_factor = by_residual = None
+        if total is not None:
+            by_ratio = _like(ratio, (gradient * total).sum(others).double() + sums * bias)
         if factor is not None:
             by_factor = (through * residual).sum(others).double()
             by_residual = through * factor.to(gradient.dtype).reshape(along)
-        return through, bias, by_ratio, None, None, None, by_factor, by_residual
+        return through, sums * ratio, by_ratio, None, None, None, by_factor, by_residual
+
+
+def _inside(gradient: Tensor, result: Tensor, ends: tuple[int, int]) -> Tensor:
+    """The gradient where the result lies strictly between the clamps, zero elsewhere."""
+    passed: Tensor = torch.ops.aten.hardtanh_backward(gradient, result, *ends)
+    return passed
 
 
 def _like(ratio: Tensor, per_channel: Tensor) -> Tensor:
     """Per-channel gradients for a factor per channel, or their sum for one factor."""
-    return per_channel.double() if len(ratio) == len(per_channel) else per_channel.sum().double().reshape(1)
+    return per_channel if len(ratio) == len(per_channel) else per_channel.sum().reshape(1)
