@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +15,10 @@ from PIL import Image
 
 from holdfast.ledger import Ledger
 from holdfast.report import RunReport
-from holdfast.rounding import radius_text
+from holdfast.report.inputs import input_rows
+from holdfast.report.tables import metric_table, overview_rows
 
 pytestmark = pytest.mark.browser
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync",
-]  # fmt: skip
 SIZES = {"screen": (1280, 800), "phone": (360, 740), "small phone": (320, 568)}
 
 
@@ -34,20 +30,6 @@ class Seen:
     dark: bool
     requests: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A headless Chromium, the system's own."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("no chromium here: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module", params=[(scheme, size) for scheme in ("light", "dark") for size in SIZES], ids="-".join)
@@ -80,28 +62,30 @@ def fits(page: Any) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
 
 
+def cells(table: Any) -> list[list[str]]:
+    """Texts of the cells of a table's body, by row."""
+    return table.evaluate("t => [...t.tBodies[0].rows].map(r => [...r.cells].map(c => c.textContent))")  # type: ignore[no-any-return]
+
+
 def test_the_page_shows_its_numbers_and_fetches_nothing(seen: Seen, report: RunReport, demo: Path) -> None:
     page = seen.page
     assert page.title() == "holdfast demo: certified digits"
-    shown = page.inner_text("body")
-    for name, value in report.headline():
-        assert re.search(rf"{re.escape(name)}\s+{re.escape(value)}", shown), name
-    for row in report.table():
-        assert re.search(r"\s+".join(map(re.escape, row)), shown), row
+    assert cells(page.locator("table.numbers").first) == [list(row) for row in overview_rows([report])]
     assert fits(page)
 
-    inputs = page.locator("details table")
-    assert not inputs.is_visible()
-    page.get_by_text(f"{len(report.results)} inputs").click()
-    assert inputs.is_visible()
-    cells = [row.split("\t") for row in inputs.inner_text().splitlines() if row.strip()][1:]
-    assert [[cell.strip() for cell in row][:4] for row in cells] == [
-        [str(c.index), str(label), "abstain" if c.abstained else str(c.label), radius_text(c.radius_sq_px)]
-        for label, c in report.results
-    ]
+    folded = page.locator("details").first
+    assert not folded.locator("table").is_visible()
+    page.get_by_text("certified accuracy at each radius, in numbers").click()
+    assert folded.locator("table").is_visible()
+    assert cells(folded.locator("table")) == metric_table([report], "certified accuracy")[1]
     assert fits(page)
+
+    shown = [row[1:] for row in cells(page.locator(".inputs table"))]
+    assert shown == [list(row) for row in input_rows(report)], "digits have no names, so rows are those of other forms"
+    assert page.locator(".inputs tbody img").count() == len(report.results)
+    assert page.get_by_text("MACs of convolutions").is_visible()
     assert seen.errors == []
-    assert seen.requests == [(demo / "out" / "report.html").as_uri()]
+    assert [url for url in seen.requests if not url.startswith("data:")] == [(demo / "out" / "report.html").as_uri()]
 
 
 def luminance(colour: Any) -> float:
@@ -112,7 +96,7 @@ def luminance(colour: Any) -> float:
 
 @pytest.mark.parametrize(
     ("selector", "style", "contrast"),
-    [("body", "color", 7), ("td", "color", 7), ("svg text", "fill", 7), (".curve", "stroke", 3)],
+    [("body", "color", 7), ("td", "color", 7), ("svg text", "fill", 7), ("polyline.curve", "stroke", 3)],
 )
 def test_text_and_curve_can_be_read(selector: str, style: str, contrast: float, seen: Seen) -> None:
     page = seen.page
@@ -125,32 +109,47 @@ def test_text_and_curve_can_be_read(selector: str, style: str, contrast: float, 
 
 
 def test_the_curve_is_large_enough(seen: Seen) -> None:
-    box = seen.page.locator(".curve").bounding_box()
+    box = seen.page.locator("polyline.curve").bounding_box()
     assert box["width"] > 120
     assert box["height"] > 50
 
 
-def test_no_label_of_the_drawing_is_cut_off(seen: Seen) -> None:
-    whole, labels = seen.page.locator("svg").bounding_box(), seen.page.locator("svg text")
-    assert labels.count() == 13
-    for box in (labels.nth(i).bounding_box() for i in range(13)):
+@pytest.mark.parametrize("drawing", [".plot > svg", ".bars > svg"])
+def test_no_label_of_a_drawing_is_cut_off(drawing: str, seen: Seen) -> None:
+    svg = seen.page.locator(drawing).first
+    whole, labels = svg.bounding_box(), svg.locator("text")
+    assert labels.count() >= 9
+    for box in (labels.nth(i).bounding_box() for i in range(labels.count())):
         assert box["x"] >= whole["x"]
         assert box["x"] + box["width"] <= whole["x"] + whole["width"]
+        assert box["y"] >= whole["y"]
         assert box["y"] + box["height"] <= whole["y"] + whole["height"] + 1
+
+
+def test_no_labels_of_the_drawing_lie_over_each_other(seen: Seen) -> None:
+    boxes = [label.bounding_box() for label in seen.page.locator(".plot > svg > text").all()]
+    assert len(boxes) == 14
+    for i, a in enumerate(boxes):
+        for b in boxes[:i]:
+            apart = a["x"] + a["width"] <= b["x"] + 1 or b["x"] + b["width"] <= a["x"] + 1
+            assert apart or a["y"] + a["height"] <= b["y"] + 3 or b["y"] + b["height"] <= a["y"] + 3
 
 
 def test_the_curve_is_drawn_where_the_numbers_are(browser: Any, demo: Path, report: RunReport) -> None:
     """The corners of the line, read back from the drawing through its own axis labels."""
     page = browser.new_page()
     page.goto((demo / "out" / "report.html").as_uri())
-    points = [tuple(map(float, p.split(","))) for p in page.get_attribute(".curve", "points").split()]
+    points = [tuple(map(float, p.split(","))) for p in page.get_attribute("polyline.curve", "points").split()]
     labels = page.eval_on_selector_all(
-        "svg text", "all => all.map(t => [t.textContent, +t.getAttribute('x'), +t.getAttribute('y')])"
+        ".plot > svg > text", "all => all.map(t => [t.textContent, +t.getAttribute('x'), +t.getAttribute('y')])"
     )
-    up = {float(text): y - 4 for text, x, y in labels if x < 50 and re.fullmatch(r"[\d.]+", text)}
-    across = [(float(text), x) for text, x, y in labels if y > 330 and re.fullmatch(r"[\d.]+", text)]
-    scale_y, scale_x = up[0.0] - up[1.0], across[-1][1] - across[0][1]
-    for (x, y), (radius, accuracy) in zip(points, report.curve(), strict=True):
-        assert abs((up[0.0] - y) / scale_y - accuracy) < 0.002
-        assert abs((x - across[0][1]) / scale_x * across[-1][0] - radius) < 0.001
     page.close()
+    numbers = [(float(text), x, y) for text, x, y in labels if re.fullmatch(r"[\d.]+", text)]
+    up = {number: y - 4 for number, x, y in numbers if x < 64}
+    across = sorted((number, x) for number, x, y in numbers if y > 320)
+    scale_y, scale_x = up[0.0] - up[1.0], (across[-1][1] - across[0][1]) / across[-1][0]
+    drawn = [((x - across[0][1]) / scale_x, (up[0.0] - y) / scale_y) for x, y in points]
+    for x, y in report.curve():
+        assert min(abs(x - a) + abs(y - b) for a, b in drawn) < 0.003
+    for x, y in drawn:
+        assert min(abs(x - a) + abs(y - b) for a, b in report.curve()) < 0.003

@@ -55,7 +55,7 @@ def test_what_the_demo_suggests_next_works(demo: Path, holdfast: Run, tmp_path: 
     suggested = [
         line.split(maxsplit=1)[1] for line in (demo / "stdout").read_text().split("Try next:")[1].splitlines()[1:]
     ]
-    assert [shlex.split(line)[0] for line in suggested] == ["verify", "predict", "certify", "ledger"]
+    assert [shlex.split(line)[0] for line in suggested] == ["verify", "predict", "certify", "report", "ledger"]
     copy = tmp_path / "digits.ledger"
     copy.write_bytes((demo / "out" / "digits.ledger").read_bytes())
     for line in suggested:

@@ -10,7 +10,8 @@ import pytest
 
 VERBS = [
     "", "demo", "train", "inspect", "certify", "predict", "verify", "env", "data", "data list", "data info", "data fetch",
-    "ledger", "ledger list", "ledger show", "ledger check", "ledger export", "ledger merge",
+    "ledger", "ledger list", "ledger show", "ledger check", "ledger export", "ledger merge", "ledger import",
+    "compare", "gate", "report",
 ]  # fmt: skip
 HEAVY = {"torch", "scipy", "flint", "matplotlib", "PIL", "safetensors", "sqlite3"}
 SCRIPT = f"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -15,11 +15,12 @@ from holdfast.errors import MissingDependency, ParameterError
 from holdfast.ledger import Ledger
 from holdfast.models import ModelSpec, build, checkpoint
 from holdfast.records import Preprocessing
-from holdfast.report import RunReport, html_report, markdown_report, write_png
+from holdfast.report import RunReport, html_report, markdown_report, write_curves
 from holdfast.rounding import cut_text, share_text
 from holdfast.training import named, train
 from holdfast.workflows.certify import Progress, certify_inputs, choose_indices, open_run
 from holdfast.workflows.classifiers import as_classifier, load_network
+from holdfast.workflows.report import DataFinder, network_costs, report_on
 from holdfast.workflows.summary import summarise
 
 __all__ = ["DemoResult", "run_demo"]
@@ -54,6 +55,7 @@ class DemoResult:
             f"  holdfast verify {ledger} --replay 2000 --model {model} --data digits",
             f"  holdfast predict {model} digits:0 digits:1",
             f"  holdfast certify {model} --data digits --limit 10 --n 100000 --ledger {ledger}",
+            f"  holdfast report {ledger} --out {quote(str(self.folder / 'everything'))}",
             f"  holdfast ledger show {ledger}",
         ]
 
@@ -83,7 +85,7 @@ def run_demo(out: Path, *, say: Callable[[str], None], report: Report) -> DemoRe
         chosen = choose_indices(len(data), INPUTS, None)
         certify_inputs(ledger, run, classifier, data, chosen, on_progress=lambda p: _tell(p, report))
         summary = summarise(ledger, run)
-        content = RunReport(run, tuple((entry.label, entry.certificate) for entry in ledger.entries(run)))
+        content = replace(report_on(ledger, run, DataFinder()), cost=network_costs([model], [run])[run.id])
     return DemoResult(out, _write_report(out, content, say), summary)
 
 
@@ -131,7 +133,7 @@ def _write_report(out: Path, content: RunReport, say: Callable[[str], None]) -> 
     title, files = "holdfast demo: certified digits", [("network", "digits.safetensors"), ("ledger", "digits.ledger")]
     figure: str | None = "curve.png"
     try:
-        write_png(out / "curve.png", [content])
+        write_curves(out / "curve.png", [content])
     except MissingDependency as error:
         say(f"no picture: {error}")
         figure = None
