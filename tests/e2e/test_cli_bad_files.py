@@ -68,7 +68,7 @@ def newer(path: Path) -> None:
 LEDGERS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "text": (lambda p: p.write_text("a ledger\n" * 99), "not a readable ledger"),
     "another database": (other_database, "an SQLite database, but not a holdfast ledger"),
-    "newer": (newer, "written by a newer holdfast (ledger version 7, this one reads 1)"),
+    "newer": (newer, "written by a newer holdfast (ledger version 7, this one reads 2)"),
     "a folder": (lambda p: p.mkdir(), "a folder, not a ledger"),
     "missing": (lambda _: None, "no such ledger"),
 }

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from holdfast.ledger import Ledger
-
 Run = Callable[..., Any]
 IMAGES, LABELS = np.zeros((4, 1, 8, 8), dtype=np.uint8), np.arange(4)
 
@@ -53,10 +51,23 @@ def test_an_unusable_parameter(options: str, certify: Run) -> None:
     assert answer.out == ""
 
 
-def test_a_run_that_could_not_start_leaves_no_run(certify: Run, tmp_path: Path) -> None:
+def test_a_run_that_could_not_start_leaves_no_ledger(certify: Run, tmp_path: Path) -> None:
     assert certify("--n", 50).code == 2
-    with Ledger(tmp_path / "a.ledger") as ledger:
-        assert ledger.runs() == []
+    assert certify("--resume", "abc").code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ledger_that_was_there_stays(certify: Run, copied: Path) -> None:
+    before = copied.read_bytes()
+    assert certify("--n", 50, ledger=copied).code == 2
+    assert copied.read_bytes() == before
+
+
+@pytest.mark.parametrize("options", ["--n0 5 --n 9", "--n 50", "--alpha 0.5", "--n 99999999", "--alpha small"])
+def test_an_estimate_of_what_cannot_be_done_is_refused_like_the_thing_itself(options: str, certify: Run) -> None:
+    answer = certify(*options.split(), "--estimate")
+    assert PARAMETERS[options] in answer.error
+    assert answer.out == ""
 
 
 def npz(path: Path, **arrays: Any) -> Path:

@@ -53,6 +53,13 @@ def cached_label(path: Path, with_checksum: bool) -> None:
         change(path, f"UPDATE labels SET sha256=? {where}", labels_digest(labels))
 
 
+def told(output: str) -> tuple[list[str], list[str], str]:
+    """Findings, notes and the verdict."""
+    *lines, verdict = output.splitlines()
+    notes = [line for line in lines if line.startswith("NOTE: ")]
+    return [line for line in lines if line not in notes], notes, verdict
+
+
 ONE: dict[str, tuple[Callable[[Path], None], str]] = {
     "a count": (
         lambda p: set_certificate(p, "counts=json_set(counts, '$[3]', counts->'$[3]'+1)"),
@@ -74,7 +81,7 @@ def test_what_was_changed_by_one_is_named(what: str, copied: Path, digits_model:
     make(copied)
     answer = holdfast("verify", copied)
     assert answer.code == 1
-    *findings, verdict = answer.out.splitlines()
+    findings, _, verdict = told(answer.out)
     assert all(line.startswith("FAILS: run ") and f", input {index}: " in line for line in findings)
     assert any(said in line for line in findings)
     assert verdict == f"{copied}: 12 certificates in 1 run: does not hold"
@@ -101,7 +108,43 @@ def test_a_ledger_holds_for_itself_and_for_machines(filled: Path, digits_model: 
     for more in ([], ["--replay", 1000, *with_model], ["--fresh", 300, *with_model], ["--run", ""]):
         answer = holdfast("verify", filled, "--json", *more)
         assert answer.code == 0, answer
-        assert json.loads(answer.out) == {"certificates": 12, "findings": [], "runs": 1, "verdict": "holds"}
+        said = json.loads(answer.out)
+        (note,) = said.pop("notes")
+        assert "its nonce was given, not drawn" in note
+        assert said == {"certificates": 12, "findings": [], "runs": 1, "verdict": "holds"}
+
+
+def test_a_nonce_that_was_chosen_is_mentioned_and_one_that_was_drawn_is_not(
+    filled: Path, certify: Run, holdfast: Run, tmp_path: Path
+) -> None:
+    findings, notes, verdict = told(holdfast("verify", filled).out)
+    with Ledger(filled) as ledger:
+        (run,) = ledger.runs()
+    assert findings == []
+    assert [line.startswith(f"NOTE: run {run.id}: its nonce was given") for line in notes] == [True]
+    assert verdict.endswith(": holds")
+    drawn = tmp_path / "drawn.ledger"
+    assert certify("--n0", 20, "--n", 100, ledger=drawn).code == 0
+    assert told(holdfast("verify", drawn).out)[:2] == ([], [])
+
+
+def test_where_there_is_nothing_to_verify_nothing_is_said_to_hold(tmp_path: Path, holdfast: Run, filled: Path) -> None:
+    empty, only_a_run = tmp_path / "empty.ledger", tmp_path / "run.ledger"
+    Ledger(empty, create=True).close()
+    with Ledger(filled) as source, Ledger(only_a_run, create=True) as target:
+        target.add_run(source.runs()[0])
+    for path, runs in ((empty, "0 runs"), (only_a_run, "1 run")):
+        answer = holdfast("verify", path)
+        assert answer.code == 1
+        assert told(answer.out)[2] == f"{path}: 0 certificates in {runs}: nothing to verify"
+    assert json.loads(holdfast("verify", empty, "--json").out)["verdict"] == "nothing to verify"
+
+
+def test_float_noise_is_mentioned(certify: Run, holdfast: Run, tmp_path: Path) -> None:
+    path = tmp_path / "float.ledger"
+    assert certify("--n0", 20, "--n", 100, "--noise", "continuous", ledger=path).code == 0
+    _, notes, _ = told(holdfast("verify", path).out)
+    assert ["outside the exact guarantee" in line for line in notes] == [True]
 
 
 def test_another_number_of_threads_is_not_reproducible_here_but_no_refutation(
@@ -125,7 +168,7 @@ def test_another_number_of_threads_is_not_reproducible_here_but_no_refutation(
         database.close()
     answer = holdfast("verify", copied, "--replay", 600, "--model", digits_model, "--data", "digits")
     assert answer.code == 0
-    *findings, verdict = answer.out.splitlines()
+    findings, _, verdict = told(answer.out)
     assert findings[0] == f"NOT REPRODUCIBLE HERE: run {moved.id}: this machine differs in device"
     assert len(findings) > 1, "another key gives other labels"
     assert all(line.startswith("NOT REPRODUCIBLE HERE: ") for line in findings)
@@ -170,7 +213,7 @@ def test_a_key_ground_to_be_lucky_passes_every_formula_and_is_refuted_by_fresh_n
     assert holdfast("verify", ledger, "--replay", 500, *with_model).code == 0, "the labels are honest"
     refuted = holdfast("verify", ledger, "--fresh", 5000, *with_model)
     assert refuted.code == 1
-    finding, verdict = refuted.out.splitlines()
+    (finding,), _, verdict = told(refuted.out)
     assert finding.startswith("REFUTED: run ")
     assert ", input 0: label " in finding
     assert "which contradicts the claimed probability 0.5" in finding

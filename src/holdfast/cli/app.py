@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 
 import typer
 
 from holdfast.cli.certify import certify
+from holdfast.cli.compare import compare
+from holdfast.cli.compress import compress
 from holdfast.cli.data import data
 from holdfast.cli.demo import demo
 from holdfast.cli.env import env
+from holdfast.cli.gate import gate
 from holdfast.cli.inspect import inspect
 from holdfast.cli.ledger import ledger
 from holdfast.cli.output import error_console
 from holdfast.cli.predict import predict
+from holdfast.cli.report import report
 from holdfast.cli.train import train
 from holdfast.cli.verify import verify
 from holdfast.errors import HoldfastError
 from holdfast.workflows.allocator import keep_freed_memory
 
-__all__ = ["INTERRUPTED", "app", "run"]
+__all__ = ["CLOSED_PIPE", "INTERRUPTED", "app", "run"]
 
 INTERRUPTED = 130
+CLOSED_PIPE = 141
+"""As of a program that the signal of a closed pipe ended: neither a result nor a mistake."""
 
 app = typer.Typer(
     name="holdfast",
@@ -36,16 +43,20 @@ app = typer.Typer(
 app.command()(demo)
 app.add_typer(data, name="data")
 app.command()(train)
+app.command()(compress)
 app.command()(inspect)
 app.command()(certify)
 app.command()(predict)
 app.command()(verify)
+app.command()(report)
+app.command()(compare)
+app.command()(gate)
 app.command()(env)
 app.add_typer(ledger, name="ledger")
 
 
 def run() -> int:
-    """Run the command line; returns the exit code: 0 done, 1 a check failed, 2 a mistake, 130 interrupted."""
+    """Run the command line; returns the exit code: 0 done, 1 a check failed, 2 a mistake, 130 interrupted, 141 nobody reads on."""
     console = error_console()
     keep_freed_memory()
     try:
@@ -54,15 +65,16 @@ def run() -> int:
         console.print(f"holdfast: {error}", markup=False)
         return 2
     except (KeyboardInterrupt, SystemExit) as end:  # typer turns Ctrl-C into a silent exit with code 130
+        if isinstance(end.__context__, BrokenPipeError):  # and this into one with code 1
+            with suppress(OSError):  # what is still buffered goes nowhere
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return CLOSED_PIPE
         if isinstance(end, SystemExit) and end.code != INTERRUPTED:
             raise
         console.print(
             "holdfast: interrupted; everything recorded is kept, run the same command again to continue", markup=False
         )
         return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:
         console.print(f"holdfast: {error}", markup=False)
         return 2

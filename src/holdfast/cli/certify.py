@@ -13,6 +13,7 @@ from holdfast.cli.options import (
     DataDirOption,
     DeviceOption,
     DtypeOption,
+    EngineOption,
     JsonOption,
     MeanOption,
     ModelArgument,
@@ -51,6 +52,10 @@ def certify(
     dtype: DtypeOption = "float32",
     device: DeviceOption = "cpu",
     threads: ThreadsOption = None,
+    engine: EngineOption = None,
+    clip: Annotated[
+        bool, typer.Option("--clip", help="Integer networks: clip noisy pixels to 0..255 before the network.")
+    ] = False,
     batch_size: BatchOption = 1024,
     split: Annotated[str, typer.Option(help="Which part of the data set.")] = "test",
     data_dir: DataDirOption = None,
@@ -90,9 +95,12 @@ def certify(
     dataset = datasets.load(data, split, data_dir)
     preprocessing = parse_preprocessing(mean, std, dataset.shape[0])
     network = load_network(model, weights=weights, preprocessing=preprocessing, shape=dataset.shape)
-    classifier = as_classifier(network, sigma=sigma, noise=noise, dtype=dtype, device=device, threads=threads)
+    classifier = as_classifier(
+        network, sigma=sigma, noise=noise, dtype=dtype, device=device, threads=threads, clip=clip, engine=engine
+    )
     chosen = work.choose_indices(len(dataset), limit, indices)
     if estimate:
+        work.plan_run(classifier, dataset, n0=n0, n=n, alpha=alpha, nonce=nonce)
         _print_estimate(estimate_work(classifier, dataset, chosen, n0, n, batch_size), json)
         return
     with Ledger(ledger, create=True) as book:

@@ -16,7 +16,7 @@ __all__ = ["ledger"]
 
 ledger = typer.Typer(
     no_args_is_help=True,
-    help="Look into ledgers, check, export and merge them.\n\n"
+    help="Look into ledgers, check, export and merge them, and put published tables beside your own runs.\n\n"
     "A ledger is one file with runs, certificates and all the labels they were counted from.",
 )
 
@@ -34,6 +34,7 @@ def list_runs(path: LedgerArgument, json: JsonOption = False) -> None:
 
     with Ledger(path) as book:
         summaries = [summarise(book, run) for run in book.runs()]
+        published = book.imported()
     if json:
         print_json(summaries)
         return
@@ -43,6 +44,9 @@ def list_runs(path: LedgerArgument, json: JsonOption = False) -> None:
             f"{s['run']}  {s['data']}  sigma {s['sigma']} {s['noise']}  n0 {s['n0']} n {s['n']} alpha {s['alpha']}  "
             f"{s['inputs']} inputs, ACR {cut_text(s['average_certified_radius'])}{given}"
         )
+    for p in published:
+        sigma = f"sigma {p.sigma}" if p.sigma else "sigma unknown"
+        print_line(f"imported {p.name!r}  {p.data}  {sigma}  {len(p.results)} inputs from {p.source}, not re-checkable")
 
 
 @ledger.command("show")
@@ -100,27 +104,64 @@ def check(path: LedgerArgument) -> None:
 @ledger.command("export")
 def export(
     path: LedgerArgument,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="json: everything. csv, parquet: one line per certificate. tsv: one run in the columns of Cohen et al., "
+            "idx label predict radius correct time.",
+        ),
+    ] = "json",
+    run: Annotated[str | None, typer.Option(help="For a table, only this run (its id or the beginning of it).")] = None,
     canonical: Annotated[
         bool,
         typer.Option("--canonical", help="The form in which equal ledgers are equal bytes: no times, hosts or order."),
     ] = False,
     out: Annotated[Path | None, typer.Option(help="File to write; by default standard output.")] = None,
 ) -> None:
-    """Everything as JSON.
+    """Everything as JSON, or certificates as a table. Radii in decimals are cut, never rounded up.
 
     With --canonical, what was computed and nothing about where and when: two ledgers are the same exactly when these
     bytes are.
 
-    Example: holdfast ledger export net.ledger --canonical --out net.json
+    Example: holdfast ledger export net.ledger --format csv --out net.csv
     """
-    from holdfast.ledger import Ledger, canonical_export, full_export
+    from holdfast.ledger import Ledger
+    from holdfast.workflows.exchange import exported
 
     with Ledger(path) as book:
-        text = canonical_export(book) if canonical else full_export(book)
+        content = exported(book, form, run=run, canonical=canonical, to_file=out is not None)
     if out is None:
-        sys.stdout.buffer.write(text)
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
     else:
-        out.write_bytes(text)
+        out.write_bytes(content)
+
+
+@ledger.command("import")
+def import_table(
+    file: Annotated[Path, typer.Argument(help="A table in the columns of Cohen et al. (.tsv).", metavar="FILE")],
+    path: Annotated[Path, typer.Argument(help="The ledger; created if it is not there.", metavar="LEDGER")],
+    name: Annotated[str, typer.Option(help="What reports call these results.")],
+    data: Annotated[str, typer.Option(help="The data set in which its idx counts, such as cifar10.")],
+    sigma: Annotated[
+        str | None, typer.Option(help="Its noise scale in [0, 1] image units, a decimal.", metavar="DECIMAL")
+    ] = None,
+) -> None:
+    """Put published results beside your own runs, for reports and comparisons.
+
+    They are marked as imported: a table has no counts and no key, so nothing in it can be re-checked, and its radii are
+    taken as printed, which is often rounded.
+
+    Example: holdfast ledger import cohen.tsv net.ledger --name "Cohen et al." --data cifar10 --sigma 0.5
+    """
+    from holdfast.ledger import Ledger, read_published
+
+    published = read_published(file, name=name, data=data, sigma=sigma)
+    with Ledger(path, create=True) as book:
+        new = book.add_imported(published)
+    state = "imported, not re-checkable" if new else "already there, nothing changed"
+    print_line(f"{path}: {len(published.results)} results of {published.data} as {published.name!r}: {state}")
 
 
 @ledger.command("merge")

@@ -13,6 +13,7 @@ __all__ = [
     "DataDirOption",
     "DeviceOption",
     "DtypeOption",
+    "EngineOption",
     "JsonOption",
     "MeanOption",
     "ModelArgument",
@@ -39,10 +40,14 @@ NoiseOption = Annotated[
     ),
 ]
 DtypeOption = Annotated[str, typer.Option(help="Arithmetic of the network: float32, bfloat16 or float16.")]
+EngineOption = Annotated[
+    str | None,
+    typer.Option(help="Integer networks: native or reference; by default native where it was built. Never a label."),
+]
 DeviceOption = Annotated[str, typer.Option(help="cpu or cuda.")]
 ThreadsOption = Annotated[
     int | None,
-    typer.Option(min=1, help="CPU threads of a forward pass; 1 is best for tiny networks. Part of the fingerprint."),
+    typer.Option(min=1, help="CPU threads; 1 is best for tiny networks. Part of a float network's fingerprint."),
 ]
 BatchOption = Annotated[
     int,

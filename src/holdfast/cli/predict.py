@@ -13,6 +13,7 @@ from holdfast.cli.options import (
     DataDirOption,
     DeviceOption,
     DtypeOption,
+    EngineOption,
     JsonOption,
     MeanOption,
     ModelArgument,
@@ -42,6 +43,7 @@ def predict(
     dtype: DtypeOption = "float32",
     device: DeviceOption = "cpu",
     threads: ThreadsOption = None,
+    engine: EngineOption = None,
     batch_size: BatchOption = 1024,
     data_dir: DataDirOption = None,
     weights: WeightsOption = None,
@@ -62,7 +64,9 @@ def predict(
     shape = image_shape(images[0], data_dir)
     preprocessing = parse_preprocessing(mean, std, shape[0])
     network = load_network(model, weights=weights, preprocessing=preprocessing, shape=shape)
-    classifier = as_classifier(network, sigma=sigma, noise=noise, dtype=dtype, device=device, threads=threads)
+    classifier = as_classifier(
+        network, sigma=sigma, noise=noise, dtype=dtype, device=device, threads=threads, engine=engine
+    )
     began = time.monotonic()
     with progress("predict") as report:
 

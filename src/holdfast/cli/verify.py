@@ -67,7 +67,7 @@ def verify(
     again from the model. With --fresh, your own noise tests each claimed probability, at level 1e-6 for all together: this
     is what finds a key that was ground to be lucky.
 
-    Exit code 1 and one line for each claim that does not hold.
+    Exit code 1 and one line for each claim that does not hold, and where there is no certificate to verify.
 
     Example: holdfast verify net.ledger --replay 2000 --fresh 10000 --model net.safetensors --data digits
     """
@@ -84,13 +84,16 @@ def verify(
             findings += _compute(request)
         certificates = sum(len(book.finished(r)) for r in book.runs())
         runs = len(book.runs())
-    verdict = "does not hold" if any(f.fatal for f in findings) else "holds"
+        notes = list(work.reservations(book))
+    verdict = "does not hold" if any(f.fatal for f in findings) else "holds" if certificates else "nothing to verify"
     if json:
         listed = [{"kind": f.kind, "text": f.text} for f in findings]
-        print_json({"verdict": verdict, "runs": runs, "certificates": certificates, "findings": listed})
+        print_json({"verdict": verdict, "runs": runs, "certificates": certificates, "findings": listed, "notes": notes})
     else:
         for finding in findings:
             print_line(f"{finding.kind.upper()}: {finding.text}")
+        for note in notes:
+            print_line(f"NOTE: {note}")
         print_line(f"{ledger}: {certificates} certificates in {runs} run{'s' * (runs != 1)}: {verdict}")
     if verdict != "holds":
         raise typer.Exit(1)
@@ -111,7 +114,7 @@ def _compute(request: ComputeRequest) -> list[Any]:
 
     def classifier_of(run: Run) -> NoisyClassifier:
         """As in the run, as far as this machine can."""
-        kinds: dict[str, type] = {"dtype": str, "threads": int}
+        kinds: dict[str, type] = {"dtype": str, "threads": int, "clip": bool}
         how: dict[str, Any] = {k: v for k, v in run.classifier.items() if k in kinds and type(v) is kinds[k] and v}
         return as_classifier(network, sigma=run.sigma, noise=run.noise, device=request.device, **how)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from holdfast.errors import LedgerError
+from holdfast.ledger.imported import imported_digest
 from holdfast.ledger.ledger import Entry, Ledger
 from holdfast.records import Run, Tally
 
@@ -14,6 +15,9 @@ __all__ = ["ledger_problems"]
 def ledger_problems(ledger: Ledger) -> Iterator[str]:
     """Every inconsistency, one sentence each; nothing when the ledger is clean."""
     yield from ledger.integrity()
+    for published, stored in ledger.imported_rows():
+        if imported_digest(published) != stored:
+            yield f"the published results {published.name!r} were changed after they were put here"
     for stored, run in ledger.run_rows():
         if run.id != stored:
             yield f"the record of run {stored} was changed: its content gives the id {run.id}"

@@ -10,13 +10,15 @@ from pathlib import Path
 
 from holdfast.errors import LedgerError, LedgerFullError, LedgerLockedError, LedgerVersionError
 
-__all__ = ["VERSION", "open_database", "transaction", "translated"]
+__all__ = ["VERSION", "hold_imported", "holds_imported", "open_database", "transaction", "translated"]
 
 APPLICATION_ID = 0x686F6C64  # "hold"
-VERSION = 1
+VERSION = 2
+"""The newest that is read. A file becomes one of version 2 only when published results are put into it."""
+
 _WAIT_SECONDS = 5.0
 
-_SCHEMA = """
+_RUNS = """
 CREATE TABLE runs(position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, body TEXT NOT NULL) STRICT;
 CREATE TABLE inputs(
   run TEXT NOT NULL REFERENCES runs(id), idx INTEGER NOT NULL, label INTEGER NOT NULL, digest TEXT NOT NULL,
@@ -35,6 +37,16 @@ CREATE TABLE execution(
   position INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL REFERENCES runs(id), idx INTEGER NOT NULL,
   samples INTEGER NOT NULL, seconds REAL NOT NULL, host TEXT NOT NULL, engine TEXT NOT NULL, finished TEXT NOT NULL) STRICT;
 """
+_IMPORTED = """
+CREATE TABLE imported(
+  position INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, source TEXT NOT NULL, source_digest TEXT NOT NULL,
+  data TEXT NOT NULL, sigma TEXT NOT NULL, digest TEXT NOT NULL) STRICT;
+CREATE TABLE imported_results(
+  name TEXT NOT NULL REFERENCES imported(name), idx INTEGER NOT NULL, label INTEGER NOT NULL, prediction INTEGER NOT NULL,
+  radius TEXT NOT NULL, PRIMARY KEY(name, idx)) STRICT, WITHOUT ROWID;
+"""
+_STATEMENTS = tuple([part.strip() for part in text.split(";") if part.strip()] for text in (_RUNS, _IMPORTED))
+"""What each version added."""
 
 
 @contextmanager
@@ -112,7 +124,7 @@ def _open_read_only(path: Path) -> sqlite3.Connection:
 
 def _check_kind(connection: sqlite3.Connection, path: Path, exists: bool) -> None:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    version = _version(connection)
     empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
     if exists and application != APPLICATION_ID and not (application == 0 and empty):
         raise LedgerError(f"{path}: an SQLite database, but not a holdfast ledger")
@@ -122,22 +134,40 @@ def _check_kind(connection: sqlite3.Connection, path: Path, exists: bool) -> Non
         )
 
 
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
 def _create_tables(connection: sqlite3.Connection) -> None:
     with transaction(connection):
-        if connection.execute("PRAGMA user_version").fetchone()[0] == VERSION:
+        if _version(connection) >= 1:
             return
-        for statement in filter(str.strip, _SCHEMA.split(";")):
+        for statement in _STATEMENTS[0]:
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version={VERSION}")
+        connection.execute("PRAGMA user_version=1")
+
+
+def holds_imported(connection: sqlite3.Connection) -> bool:
+    """Whether the file has the tables for published results."""
+    return _version(connection) >= 2
+
+
+def hold_imported(connection: sqlite3.Connection) -> None:
+    """Make room for published results, inside a transaction: a file of version 1 becomes one of version 2."""
+    if not holds_imported(connection):
+        for statement in _STATEMENTS[1]:
+            connection.execute(statement)
+        connection.execute("PRAGMA user_version=2")
 
 
 def _check_tables(connection: sqlite3.Connection, path: Path) -> None:
     """Refuse tables other than ours: without their types, or with triggers, nothing read from them could be relied on."""
     own = "sql NOT NULL AND NOT (type='table' AND name GLOB 'sqlite_*')"
     found = {sql for (sql,) in connection.execute(f"SELECT sql FROM sqlite_schema WHERE {own}")}
-    if found != {statement.strip() for statement in _SCHEMA.split(";") if statement.strip()}:
-        raise LedgerError(f"{path}: its tables are not those of a ledger of version {VERSION}")
+    version = _version(connection)
+    if found != {statement for statements in _STATEMENTS[:version] for statement in statements}:
+        raise LedgerError(f"{path}: its tables are not those of a ledger of version {version}")
 
 
 @contextmanager

@@ -7,26 +7,30 @@ from dataclasses import asdict
 from typing import Any
 
 from holdfast.digest import canonical_json
-from holdfast.ledger.connection import VERSION
 from holdfast.ledger.ledger import Ledger
 from holdfast.records import Run
 
 __all__ = ["canonical_export", "full_export"]
 
+_VERSION = 1
+"""Of this form, whatever the version of the file that the ledger is kept in."""
+
 
 def canonical_export(ledger: Ledger) -> bytes:
     """Sorted JSON of runs, inputs, certificates and the SHA-256 of the cached labels; no execution facts.
 
-    Independent of the order of work, of resumes, hosts and speed. Ends with a newline.
+    Independent of the order of work, of resumes, hosts and speed, and of published results that were put beside the runs:
+    it is what was computed. Ends with a newline.
     """
     return canonical_json(_document(ledger)) + b"\n"
 
 
 def full_export(ledger: Ledger) -> bytes:
-    """The canonical content, indented, with what was computed where and how fast."""
+    """The canonical content, indented, with what was computed where and how fast, and the published results beside it."""
     document = _document(ledger)
     for run, form in zip(_runs(ledger), document["runs"], strict=True):
         form["execution"] = [asdict(execution) for execution in ledger.executions(run)]
+    document["imported"] = [asdict(published) for published in ledger.imported()]
     return json.dumps(document, sort_keys=True, indent=2).encode() + b"\n"
 
 
@@ -35,7 +39,7 @@ def _runs(ledger: Ledger) -> list[Run]:
 
 
 def _document(ledger: Ledger) -> dict[str, Any]:
-    return {"format": "holdfast-ledger", "version": VERSION, "runs": [_run_form(ledger, run) for run in _runs(ledger)]}
+    return {"format": "holdfast-ledger", "version": _VERSION, "runs": [_run_form(ledger, run) for run in _runs(ledger)]}
 
 
 def _run_form(ledger: Ledger, run: Run) -> dict[str, Any]:

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from holdfast.errors import LedgerConflictError, LedgerError, ParameterError, RunMismatch
 from holdfast.ledger.connection import open_database, transaction, translated
+from holdfast.ledger.imported import checked, insert_imported, read_imported
 from holdfast.ledger.labels import labels_digest, pack_labels, unpack_checked
 from holdfast.ledger.rows import Entry, certificate_columns, read_entry, read_run, run_body
-from holdfast.records import Certificate, Purpose, Run
+from holdfast.records import Certificate, ImportedRun, Purpose, Run
 
-__all__ = ["Entry", "Execution", "Ledger", "mismatch_text"]
+__all__ = ["Entry", "Execution", "Ledger", "check_run", "mismatch_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Execution:
 class Ledger:
     """One ledger file. Use as a context manager; only the process that certifies writes to it.
 
+    A file that was created here, and is still empty when an error ends the ``with`` block, is removed again.
+
     Args:
         path: the file; it is created (with its tables) unless ``create`` is false.
         create: whether a missing file is created.
@@ -46,6 +49,7 @@ class Ledger:
 
     def __init__(self, path: Path | str, create: bool = False) -> None:
         self.path = Path(path)
+        self._is_new = not self.path.exists()
         self._db = open_database(self.path, create)
 
     def __enter__(self) -> Ledger:
@@ -54,7 +58,13 @@ class Ledger:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        unused = error is not None and self._is_new and self._is_empty()
         self.close()
+        if unused and not self.path.with_name(self.path.name + "-wal").exists():  # nobody else has opened it
+            self.path.unlink(missing_ok=True)
+
+    def _is_empty(self) -> bool:
+        return not self.rows("SELECT 1 FROM runs") and not self.imported_rows()
 
     def close(self) -> None:
         """Release the file."""
@@ -114,13 +124,53 @@ class Ledger:
                 raise RunMismatch(f"{self.path}: the nonce of run {run.id} was {kinds[0]}, not {kinds[1]}")
             if other.nonce == run.nonce and other != run:
                 raise RunMismatch(f"{self.path}: {mismatch_text(other, run.parameters())}")
-        try:
-            body = run_body(run)
-            read_run(body)
-        except ValueError as error:
-            raise ParameterError(f"{self.path} cannot keep such a run: {error}") from error
+        check_run(run)
         with translated(self.path), transaction(self._db):
-            self._db.execute("INSERT OR IGNORE INTO runs(id, body) VALUES(?, ?)", (run.id, body))
+            self._db.execute("INSERT OR IGNORE INTO runs(id, body) VALUES(?, ?)", (run.id, run_body(run)))
+
+    # Published results
+
+    def imported(self) -> list[ImportedRun]:
+        """Published results that were put beside the runs, in the order in which they came.
+
+        Raises:
+            LedgerError: a record is damaged.
+        """
+        return [published for published, _ in self.imported_rows()]
+
+    def imported_rows(self) -> list[tuple[ImportedRun, str]]:
+        """Published results, each with the digest under which it is stored (its own, unless someone changed it).
+
+        Raises:
+            LedgerError: a record is damaged.
+        """
+        try:
+            with translated(self.path):
+                return list(read_imported(self._db))
+        except ValueError as error:
+            raise LedgerError(f"{self.path}: {error}") from error
+
+    def add_imported(self, published: ImportedRun) -> bool:
+        """Put published results beside the runs; inserting what is already there changes nothing.
+
+        The first time, the file becomes one of version 2, which an older holdfast refuses to read.
+
+        Returns:
+            Whether it was not there before.
+
+        Raises:
+            ParameterError: it is nothing that could have been published.
+            LedgerConflictError: other results are here under its name.
+        """
+        try:
+            checked(published)
+        except ValueError as error:
+            raise ParameterError(f"{self.path} cannot keep these results: {error}") from error
+        try:
+            with translated(self.path), transaction(self._db):
+                return insert_imported(self._db, published)
+        except ValueError as error:
+            raise LedgerConflictError(f"{self.path}: {error}; give them another name") from error
 
     # Certificates
 
@@ -254,6 +304,18 @@ class Ledger:
         """What SQLite itself finds wrong with the file."""
         found = [text for (text,) in self.rows("PRAGMA integrity_check") if text != "ok"]
         return found + [f"{row[0]}: a row without its parent" for row in self.rows("PRAGMA foreign_key_check")]
+
+
+def check_run(run: Run) -> None:
+    """Refuse a run that could not be read again from a ledger.
+
+    Raises:
+        ParameterError: such as n above 2^24; says what it is.
+    """
+    try:
+        read_run(run_body(run))
+    except ValueError as error:
+        raise ParameterError(f"a ledger cannot keep such a run: {error}") from error
 
 
 def mismatch_text(run: Run, parameters: dict[str, Any]) -> str:

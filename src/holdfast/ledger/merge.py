@@ -9,13 +9,14 @@ __all__ = ["merge"]
 
 
 def merge(target: Ledger, source: Ledger) -> int:
-    """Copy what ``source`` has and ``target`` lacks.
+    """Copy what ``source`` has and ``target`` lacks, published results included.
 
     Returns:
         Number of certificates added.
 
     Raises:
-        LedgerConflictError: both have an entry for one input of one run and the two differ; ``target`` keeps its own.
+        LedgerConflictError: both have an entry for one input of one run and the two differ, or other published results
+            under one name; ``target`` keeps its own.
         LedgerError: ``source`` is damaged.
     """
     added = 0
@@ -34,4 +35,6 @@ def merge(target: Ledger, source: Ledger) -> int:
             labels = source.labels(run, entry.index)
             target.record(run, entry.label, entry.certificate, *labels, timings.get(entry.index))
             added += 1
+    for published in source.imported():
+        target.add_imported(published)
     return added

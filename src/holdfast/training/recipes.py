@@ -145,7 +145,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(name="cohen", epochs=90, batch=256, lr=0.1, schedule=Step(30)),
         Recipe(name="quick", epochs=30, batch=128, lr=0.2, schedule=OneCycle(), nesterov=True, weight_decay=5e-4),
-        Recipe(name="qat", epochs=4, batch=128, lr=0.005, schedule=Cosine(), weight_decay=0.0),
+        Recipe(name="qat", epochs=4, batch=128, lr=0.001, schedule=Cosine(), weight_decay=0.0),
     )
 }
 """Recipes by name.
@@ -157,7 +157,7 @@ RECIPES: dict[str, Recipe] = {
 - ``cohen``: Cohen, Rosenfeld, Kolter 2019 (CIFAR-10): 90 epochs, batch 256, 0.1 divided by 10 every 30, momentum 0.9,
   weight decay 1e-4. Momentum and weight decay that the first two papers do not state are taken from here.
 - ``quick``: few epochs on a CPU: rate linear up and linear to zero, Nesterov momentum, weight decay 5e-4.
-- ``qat``: further training of a trained network with quantised numbers: half a cosine from 0.005 down to 0.
+- ``qat``: further training of a trained network with quantised numbers: half a cosine from 0.001 down to 0.
 """
 
 

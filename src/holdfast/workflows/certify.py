@@ -15,11 +15,11 @@ from holdfast.certify import DEFAULT_BATCH, check_image, decide, label_batches, 
 from holdfast.data import DataSet
 from holdfast.digest import array_digest
 from holdfast.errors import ParameterError, RunMismatch
-from holdfast.ledger import Execution, Ledger, mismatch_text
+from holdfast.ledger import Execution, Ledger, check_run, mismatch_text
 from holdfast.protocols import NoisyClassifier
 from holdfast.records import Address, Certificate, Purpose, Run
 
-__all__ = ["Progress", "certify_inputs", "choose_indices", "open_run"]
+__all__ = ["Progress", "certify_inputs", "choose_indices", "open_run", "plan_run"]
 
 _KEEP_SECONDS = 2.0
 """Labels of an unfinished input are kept this often: what a kill can cost."""
@@ -93,6 +93,27 @@ def _index_range(part: str, total: int) -> Iterable[int]:
     return chosen
 
 
+def plan_run(
+    classifier: NoisyClassifier, data: DataSet, *, n0: int, n: int, alpha: str, nonce: str | None = None
+) -> Run:
+    """A new run that is written nowhere yet; what could not be certified or kept is refused here.
+
+    Raises:
+        ParameterError: data that the classifier does not take, or a parameter out of range.
+        ImpossibleRequest: n too small for alpha.
+    """
+    if tuple(data.shape) != tuple(classifier.shape) or data.num_classes > classifier.num_classes:
+        raise ParameterError(
+            f"{data.name} has images of shape {tuple(data.shape)} in {data.num_classes} classes; the network takes "
+            f"{tuple(classifier.shape)} and knows {classifier.num_classes}"
+        )
+    run = new_run(
+        classifier, data=f"{data.name} {data.split}", data_digest=data.digest, n0=n0, n=n, alpha=alpha, nonce=nonce
+    )
+    check_run(run)
+    return run
+
+
 def open_run(
     ledger: Ledger,
     classifier: NoisyClassifier,
@@ -121,14 +142,7 @@ def open_run(
     Raises:
         RunMismatch: the run to resume has other parameters; it can be neither changed nor extended.
     """
-    if tuple(data.shape) != tuple(classifier.shape) or data.num_classes > classifier.num_classes:
-        raise ParameterError(
-            f"{data.name} has images of shape {tuple(data.shape)} in {data.num_classes} classes; the network takes "
-            f"{tuple(classifier.shape)} and knows {classifier.num_classes}"
-        )
-    run = new_run(
-        classifier, data=f"{data.name} {data.split}", data_digest=data.digest, n0=n0, n=n, alpha=alpha, nonce=nonce
-    )
+    run = plan_run(classifier, data, n0=n0, n=n, alpha=alpha, nonce=nonce)
     if resume is not None:
         known = ledger.run(resume)
         if known.parameters() != run.parameters():

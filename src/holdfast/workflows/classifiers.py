@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,19 +11,23 @@ from torch import nn
 
 from holdfast import intnet
 from holdfast.engine.integer import IntegerClassifier
+from holdfast.engine.native import NativeClassifier, available
 from holdfast.engine.torch import TorchClassifier
 from holdfast.errors import ModelFileError, ParameterError
 from holdfast.intnet import IntegerNetwork
 from holdfast.models import ModelSpec, checkpoint, load_user
 from holdfast.models.user_module import is_user_name
 from holdfast.noise import noise_law
+from holdfast.protocols import Noise
 from holdfast.records import Preprocessing
 from holdfast.rounding import exact_decimal
 
-__all__ = ["INTEGER_SUFFIX", "Network", "as_classifier", "load_network", "parse_preprocessing"]
+__all__ = ["ENGINES", "INTEGER_SUFFIX", "Network", "as_classifier", "load_network", "parse_preprocessing"]
 
 INTEGER_SUFFIX = ".hfi"
 """How the name of an integer network's file ends."""
+ENGINES = ("native", "reference")
+"""Executors of integer networks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,8 @@ def as_classifier(
     device: str = "cpu",
     threads: int | None = None,
     clip: bool = False,
-) -> TorchClassifier | IntegerClassifier:
+    engine: str | None = None,
+) -> TorchClassifier | IntegerClassifier | NativeClassifier:
     """The network as a noisy classifier.
 
     Args:
@@ -120,8 +126,10 @@ def as_classifier(
         noise: ``discrete``, ``rounded`` or ``continuous``.
         dtype: arithmetic of a float network.
         device: ``cpu`` or ``cuda``.
-        threads: CPU threads of a forward pass; by default torch's own number.
+        threads: CPU threads of a forward pass; by default torch's own number, and for integer networks every core.
         clip: for integer networks: clip noisy pixels to 0..255.
+        engine: for integer networks: ``native``, ``reference``, or by default native where it was built. The labels are
+            the same.
 
     Raises:
         ParameterError: an option that such a network does not have; no sigma was given and none is recorded, or a
@@ -136,7 +144,9 @@ def as_classifier(
             raise ParameterError(
                 "an integer network has no --dtype and runs on the CPU: leave --dtype and --device out"
             )
-        return IntegerClassifier(network, law, clip)
+        return _integer_classifier(network, law, clip, engine, threads)
+    if engine is not None:
+        raise ParameterError("--engine goes with an integer network (.hfi): a float network is run by torch")
     if clip:
         raise ParameterError(
             "--clip goes with an integer network (.hfi): a float network sees the noisy pixels as they are"
@@ -151,3 +161,14 @@ def as_classifier(
         device=device,
         threads=threads,
     )
+
+
+def _integer_classifier(
+    network: IntegerNetwork, noise: Noise, clip: bool, engine: str | None, threads: int | None
+) -> IntegerClassifier | NativeClassifier:
+    chosen = engine or ("native" if available() else "reference")
+    if chosen not in ENGINES:
+        raise ParameterError(f"unknown engine {engine!r}; known: {', '.join(ENGINES)}")
+    if chosen == "reference":
+        return IntegerClassifier(network, noise, clip)
+    return NativeClassifier(network, noise, clip, threads=threads or len(os.sched_getaffinity(0)))

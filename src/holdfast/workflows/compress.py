@@ -22,6 +22,7 @@ from holdfast.records import Preprocessing
 from holdfast.rounding import exact_decimal
 from holdfast.training import EpochRecord, Recipe, accuracy, choose, train
 from holdfast.training.draws import generator, integer_noise
+from holdfast.training.objectives import Distilled
 from holdfast.workflows.classifiers import INTEGER_SUFFIX, Network
 
 __all__ = ["METHODS", "CompressRequest", "CompressResult", "compress_network", "saturated_shares"]
@@ -168,6 +169,7 @@ def _train(
         sigma=request.sigma,
         recipe=request.recipe,
         seed=request.seed,
+        objective=Distilled(request.network.module.eval(), request.network.spec.preprocessing),
         precision="float32",
         compiled=False,
         state_path=request.out.with_suffix(".state"),

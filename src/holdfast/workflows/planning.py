@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from holdfast.certify import DEFAULT_BATCH, check_image, label_batches
 from holdfast.data import DataSet
 from holdfast.digest import array_digest
+from holdfast.engine.integer import IntegerClassifier
+from holdfast.engine.native import NativeClassifier
 from holdfast.engine.torch import TorchClassifier, labels_depend_on_device, labels_depend_on_threads
 from holdfast.protocols import NoisyClassifier
 from holdfast.records import Address, Purpose
@@ -46,13 +48,15 @@ def estimate(
     return Estimate(len(indices), len(indices) * (n0 + n), rate, len(indices) * per_input)
 
 
-def self_test(classifier: NoisyClassifier, data: DataSet, indices: list[int]) -> list[str]:
+def self_test(
+    classifier: TorchClassifier | IntegerClassifier | NativeClassifier, data: DataSet, indices: list[int]
+) -> list[str]:
     """Warnings about labels that depend on the number of threads or on the device, found on two inputs.
 
     Integer networks have none: their labels depend on no machine.
     """
     warnings: list[str] = []
-    if not isinstance(classifier, TorchClassifier):
+    if isinstance(classifier, IntegerClassifier | NativeClassifier):
         return warnings
     for index in indices[:2]:
         image = check_image(data.images[index], classifier.shape)

@@ -104,7 +104,11 @@ def _read_picture(path: Path, channels: int | None) -> NDArray[np.uint8]:
             if picture.mode not in MODES or picture.width * picture.height > MAX_PIXELS:
                 raise ValueError(f"{picture.width}x{picture.height} pixels of kind {picture.mode!r}")
             grey = channels == 1 or (channels is None and picture.mode in ("1", "L"))
-            pixels = np.asarray(picture.convert("L" if grey else "RGB"))
+            pixels = np.asarray(picture.convert("RGB"))
     except Exception as error:  # a decoder may raise anything on a damaged file
         raise DataFileError(f"{path} cannot be read as a picture: {error}") from error
-    return pixels[None] if grey else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    if grey and np.any(pixels != pixels[..., :1]):
+        raise ParameterError(
+            f"{path} is in colour; the network takes one channel: turn the picture grey yourself, as its training images were"
+        )
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[: 1 if grey else 3])

@@ -27,6 +27,7 @@ __all__ = [
     "check_model",
     "fresh_test",
     "replay",
+    "reservations",
 ]
 
 REFUTATION_LEVEL = Fraction(1, 1_000_000)
@@ -64,6 +65,20 @@ def check_claims(ledger: Ledger, on_progress: Callable[[int, int], None] = lambd
                 for text in certificate_problems(run, entry.certificate)
             )
             on_progress(done, len(entries))
+
+
+def reservations(ledger: Ledger) -> Iterator[str]:
+    """What a reader has to know although nothing is wrong with it: keys that were chosen, float noise, imported results."""
+    for run in ledger.runs():
+        if run.nonce_given:
+            yield (
+                f"run {run.id}: its nonce was given, not drawn, so its noise could have been chosen: no evidence by itself; "
+                "--fresh tests the claims with noise of your own"
+            )
+        if not run.exact:
+            yield f"run {run.id}: float noise; its radii are outside the exact guarantee"
+    for published in ledger.imported():
+        yield f"{published.name!r}: imported from {published.source}; nothing in it can be re-checked"
 
 
 def check_by_computing(

@@ -83,7 +83,8 @@ def test_every_other_difference_shows(change: str, tmp_path: Path, evidence: Any
 def test_the_full_export_adds_where_and_how_fast(tmp_path: Path, evidence: Any) -> None:
     with Ledger(evidence.ledger(tmp_path / "a.ledger", [0, 1], host="there")) as ledger:
         full, canonical = json.loads(full_export(ledger)), json.loads(canonical_export(ledger))
-    timings = full["runs"][0].pop("execution")
+    timings, published = full["runs"][0].pop("execution"), full.pop("imported")
+    assert published == []
     assert full == canonical
     assert [(t["index"], t["host"], t["samples"], t["seconds"]) for t in timings] == [
         (0, "there", 220, 0.5),

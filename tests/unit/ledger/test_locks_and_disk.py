@@ -162,7 +162,7 @@ def test_what_a_killed_process_left_in_the_journal_is_read_without_permission_to
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [("CREATE VIEW v AS SELECT 1", "tables are not those"), ("PRAGMA user_version=2", "newer holdfast")],
+    [("CREATE VIEW v AS SELECT 1", "tables are not those"), ("PRAGMA user_version=3", "newer holdfast")],
 )
 def test_a_protected_ledger_is_no_more_trusted_than_another(
     change: str, said: str, protected: Path, edit: Callable[..., int]

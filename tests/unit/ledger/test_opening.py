@@ -91,8 +91,8 @@ def test_a_ledger_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_newer_version_is_refused_and_named(tmp_path: Path, evidence: Any, edit: Callable[..., int]) -> None:
     path = evidence.ledger(tmp_path / "a.ledger", [0])
-    edit(path, "PRAGMA user_version=2")
-    with pytest.raises(LedgerVersionError, match=r"newer holdfast \(ledger version 2, this one reads 1\)"):
+    edit(path, "PRAGMA user_version=3")
+    with pytest.raises(LedgerVersionError, match=r"newer holdfast \(ledger version 3, this one reads 2\)"):
         Ledger(path)
 
 

@@ -5,7 +5,8 @@ noise, and returns the loss to descend with the logits to count. It is a frozen 
 network was trained.
 """
 
+from holdfast.training.objectives.distilled import Distilled
 from holdfast.training.objectives.gaussian import Gaussian
 from holdfast.training.objectives.protocol import Classify, Draw, Objective, Outcome
 
-__all__ = ["Classify", "Draw", "Gaussian", "Objective", "Outcome"]
+__all__ = ["Classify", "Distilled", "Draw", "Gaussian", "Objective", "Outcome"]
