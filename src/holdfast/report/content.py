@@ -22,8 +22,9 @@ from holdfast.stats import Result, average_certified_radius
 __all__ = ["GUARANTEE", "NO_GUARANTEE", "ImportedReport", "Measured", "RunReport", "curve_names", "percent_text"]
 
 GUARANTEE = (
-    "With probability at least 1 - alpha over this run's noise, for each certified input separately: the smoothed "
-    "classifier gives the certified label for every image of whole grey levels at Euclidean distance at most the radius. "
+    "For each input separately, with probability at least 1 - alpha over this run's noise, no false certificate is issued: "
+    "where one is, the smoothed classifier gives the certified label for every image of whole grey levels at Euclidean "
+    "distance at most the radius. "
     "The radius lives in the space of the pixel array, in [0, 1] image units, and is shown rounded down."
 )
 NO_GUARANTEE = (
