@@ -7,7 +7,7 @@ NATIVE := $(shell find native -type f)
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint unit coverage benchmark clean
+.PHONY: demo test lint unit coverage docs benchmark mutants clean
 
 demo: $(VENV)/.demo
 	$(BIN)/holdfast demo --out holdfast-demo
@@ -27,11 +27,20 @@ unit: $(VENV)/.test
 coverage: $(VENV)/.test
 	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-branch --cov-report=term-missing --doctest-modules src tests
 
+docs: $(VENV)/.docs
+	$(BIN)/python docs/tools/generate_cli.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+	@echo "the documentation is in site/index.html"
+
 benchmark: $(VENV)/.test
 	$(BIN)/python benchmarks/noise.py
 
+# Not part of test: do the tests notice mistakes in the bounds? (docs/design/mutants.md)
+mutants: $(VENV)/.test
+	$(BIN)/python tests/mutants/run.py
+
 clean:
-	rm -rf $(VENV) build holdfast-demo
+	rm -rf $(VENV) build site holdfast-demo
 
 $(VENV)/.torch: constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("holdfast needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -43,6 +52,10 @@ $(VENV)/.demo: $(VENV)/.torch pyproject.toml $(NATIVE)
 	$(PIP) install -q -c constraints.txt -e '.[report,data]'
 	@touch $@
 
+$(VENV)/.docs: $(VENV)/.torch pyproject.toml $(NATIVE)
+	$(PIP) install -q -c constraints.txt -e '.[docs]'
+	@touch $@
+
 $(VENV)/.test: $(VENV)/.torch pyproject.toml $(NATIVE)
 	$(PIP) install -q -c constraints.txt -e '.[test]'
-	@touch $@ $(VENV)/.demo
+	@touch $@ $(VENV)/.demo $(VENV)/.docs
