@@ -22,6 +22,7 @@ from holdfast.cli.predict import predict
 from holdfast.cli.report import report
 from holdfast.cli.train import train
 from holdfast.cli.verify import verify
+from holdfast.cli.verify_device import verify_device
 from holdfast.errors import HoldfastError
 from holdfast.workflows.allocator import keep_freed_memory
 
@@ -48,6 +49,7 @@ app.command()(inspect)
 app.command()(certify)
 app.command()(predict)
 app.command()(verify)
+app.command("verify-device")(verify_device)
 app.command()(report)
 app.command()(compare)
 app.command()(gate)
