@@ -16,6 +16,8 @@ from holdfast.errors import HoldfastError
 from holdfast.records import ABSTAIN, Certificate, Run
 
 if TYPE_CHECKING:
+    from holdfast import compression
+    from holdfast.intnet import load
     from holdfast.ledger import Ledger
     from holdfast.workflows.smoothed import Smoothed
 
@@ -30,7 +32,9 @@ __all__ = [
     "Smoothed",
     "__version__",
     "certify",
+    "compression",
     "errors",
+    "load",
     "noise",
     "stats",
 ]
@@ -46,4 +50,12 @@ def __getattr__(name: str) -> Any:
         from holdfast.ledger import Ledger
 
         return Ledger
+    if name == "compression":
+        import holdfast.compression as compression
+
+        return compression
+    if name == "load":
+        from holdfast.intnet import load
+
+        return load
     raise AttributeError(f"module 'holdfast' has no attribute {name!r}")

@@ -13,7 +13,19 @@ import holdfast
 ROOT = Path(holdfast.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 EMPTY = {"__init__.py", "__main__.py"}
-CORE = ("digest", "errors", "protocols", "records", "rounding", "noise", "stats", "certify", "engine")
+CORE = (
+    "digest",
+    "errors",
+    "protocols",
+    "records",
+    "rounding",
+    "atomic",
+    "noise",
+    "stats",
+    "intnet",
+    "certify",
+    "engine",
+)
 """Rooms in which constants are held to the rule too."""
 
 
@@ -66,5 +78,6 @@ def test_the_front_door() -> None:
     """The names a user of the library meets; ``import holdfast`` alone must not load torch or SQLite (lazily found)."""
     assert holdfast.Smoothed.__module__ == "holdfast.workflows.smoothed"
     assert holdfast.Ledger.__module__ == "holdfast.ledger.ledger"
+    assert holdfast.load.__module__ == "holdfast.intnet.codec"
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = holdfast.nothing

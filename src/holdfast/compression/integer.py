@@ -83,7 +83,7 @@ def require_equal(twin: Twin, network: IntegerNetwork, images: NDArray[Any]) -> 
     Raises:
         ConversionError: one differs: a defect of holdfast.
     """
-    ours = twin.logits(torch.from_numpy(images)).numpy()
+    ours = twin.logits(torch.tensor(images)).numpy()
     reference = network.logits(images)
     if not np.array_equal(ours, reference):
         image, logit = np.argwhere(ours != reference)[0]

@@ -15,11 +15,15 @@ __all__ = ["Multipliers", "multipliers", "requantise", "round_clamped", "rounded
 
 Multipliers = tuple[NDArray[np.int32], NDArray[np.uint8]]
 """Multipliers and shifts, one per channel."""
+_LARGEST_RATIO = 2.0**20
 
 
 def multipliers(ratios: Tensor) -> Multipliers:
-    """The law's multiplier and shift of each positive real factor."""
-    pairs = [quantise_ratio(ratio) for ratio in ratios.detach().reshape(-1).tolist()]
+    """The law's multiplier and shift of each positive real factor.
+
+    A factor above 2^20, which the law cannot write down, is cut to that: either way every accumulator but 0 saturates.
+    """
+    pairs = [quantise_ratio(min(ratio, _LARGEST_RATIO)) for ratio in ratios.detach().reshape(-1).tolist()]
     return np.array([m for m, _ in pairs], np.int32), np.array([s for _, s in pairs], np.uint8)
 
 

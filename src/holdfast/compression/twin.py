@@ -185,7 +185,7 @@ class Twin(nn.Module):
                 size = size.max().expand_as(size)
         unit = scale * size
         along = (-1,) + (1,) * (weight.ndim - 1)
-        whole = round_clamped(weight / size.reshape(along), -127, 127)
+        whole = rounded(weight / size.reshape(along))  # within [-127, 127], as size is no less than largest
         factor = None if residual_scale is None else rounded(residual_scale / unit)
         return whole, rounded(bias / unit), factor, unit
 

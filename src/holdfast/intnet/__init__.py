@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from holdfast.intnet.codec import load, save
 from holdfast.intnet.fixedpoint import LAW_VERSION, Requantise, quantise_ratio
 from holdfast.intnet.network import IntegerNetwork
 from holdfast.intnet.ops import (
@@ -19,6 +20,7 @@ from holdfast.intnet.ops import (
     Residual,
     Subsample,
 )
+from holdfast.intnet.table import LayerRow, layer_table, require_integers
 
 __all__ = [
     "LAW_VERSION",
@@ -29,6 +31,7 @@ __all__ = [
     "Flatten",
     "Input",
     "IntegerNetwork",
+    "LayerRow",
     "Linear",
     "MaxPool",
     "Op",
@@ -37,5 +40,9 @@ __all__ = [
     "Rescale",
     "Residual",
     "Subsample",
+    "layer_table",
+    "load",
     "quantise_ratio",
+    "require_integers",
+    "save",
 ]

@@ -104,7 +104,7 @@ def quantise_ratio(ratio: float) -> tuple[int, int]:
     """The multiplier and shift nearest to a positive real factor: ``ratio ~ M / 2^s`` with M of 22 bits where possible.
 
     Args:
-        ratio: in (0, 2^21); smaller than 2^-75 becomes zero.
+        ratio: in (0, 2^21); smaller than 2^-53 becomes zero.
 
     Returns:
         (M, s) with 0 <= M < 2^22 and 1 <= s <= 52; the relative error is at most 2^-22 for ratio >= 2^-31.
@@ -120,7 +120,9 @@ def quantise_ratio(ratio: float) -> tuple[int, int]:
         raise NetworkError(f"a requantisation factor must lie in (0, 2^21), not {ratio}")
     _, exponent = math.frexp(ratio)  # ratio = m * 2^exponent with 1/2 <= m < 1
     shift = min(max(22 - exponent, 1), SHIFT_LIMIT)
-    multiplier = math.floor(math.ldexp(ratio, shift) + 0.5)
+    scaled = math.ldexp(ratio, shift)
+    multiplier = math.floor(scaled)
+    multiplier += scaled - multiplier >= 0.5  # (the difference is exact; scaled + 0.5 would not be)
     if multiplier == MULTIPLIER_LIMIT:  # rounded up to the next power of two
         multiplier, shift = (multiplier >> 1, shift - 1) if shift > 1 else (multiplier - 1, shift)
     return multiplier, shift

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from functools import cached_property
@@ -15,13 +16,16 @@ from numpy.typing import NDArray
 from holdfast.digest import array_digest, canonical_json
 from holdfast.errors import NetworkError
 from holdfast.intnet.fixedpoint import LAW_VERSION
-from holdfast.intnet.ops import Flatten, Input, Op
+from holdfast.intnet.ops import Conv, Flatten, Input, Linear, Op
 from holdfast.intnet.ranges import ValueRange, output_range
 from holdfast.intnet.shapes import Shape, is_raw, output_shape, sources_of
 
-__all__ = ["LARGEST_OPS", "IntegerNetwork"]
+__all__ = ["LARGEST_OPS", "LARGEST_WIDTH", "IntegerNetwork"]
 
 LARGEST_OPS = 1 << 14
+LARGEST_WIDTH = 1 << 22
+"""Most channels and features of all values together: each has a range, and a small file must not need much memory."""
+_LONGEST_NAME = 200
 
 
 @final
@@ -73,6 +77,27 @@ class IntegerNetwork:
         """Number of logits."""
         return self.values[-1][0]
 
+    @property
+    def weights(self) -> int:
+        """Number of weights; each takes one byte."""
+        return sum(op.weight.size for op in self.operations if isinstance(op, Conv | Linear))
+
+    @property
+    def macs(self) -> int:
+        """Multiplications with a weight for one image."""
+        return sum(self.macs_of(position) for position in range(len(self.operations)))
+
+    def macs_of(self, position: int) -> int:
+        """Multiplications with a weight of one operation, for one image; padded places count."""
+        op = self.operations[position]
+        if not isinstance(op, Conv | Linear):
+            return 0
+        return op.weight.size * math.prod(self.values[position][1:])
+
+    def is_raw(self, position: int) -> bool:
+        """Whether a value holds int32 accumulators instead of activations."""
+        return _is_raw_value(self.operations, position)
+
     @cached_property
     def digest(self) -> str:
         """Hex SHA-256 of everything that determines a label: the law's version and the operations, names left out."""
@@ -109,7 +134,10 @@ def _checked(operations: tuple[Op, ...]) -> tuple[tuple[Shape, ...], tuple[Value
         raise NetworkError(f"a network has 2 to {LARGEST_OPS} operations, not {len(operations)}")
     shapes: list[Shape] = []
     ranges: list[ValueRange] = []
+    width = 0
     for position, op in enumerate(operations):
+        if not (1 <= len(op.name) <= _LONGEST_NAME and op.name.isprintable()):
+            raise NetworkError(f"operation {position}: a name has 1 to {_LONGEST_NAME} printable characters")
         if isinstance(op, Input) != (position == 0):
             raise NetworkError(f"{op.name}: the first operation, and no other, is the input")
         for source in sources_of(op):
@@ -118,6 +146,9 @@ def _checked(operations: tuple[Op, ...]) -> tuple[tuple[Shape, ...], tuple[Value
             if _is_raw_value(operations, source) and not isinstance(op, Flatten):
                 raise NetworkError(f"{op.name}: reads raw accumulators, which only the logits may be")
         shapes.append(output_shape(op, shapes))
+        width += shapes[-1][0]
+        if width > LARGEST_WIDTH:
+            raise NetworkError(f"{op.name}: the network has more than 2^22 channels and features up to here")
         ranges.append(output_range(op, ranges, shapes))
     _check_ends(operations, shapes)
     return tuple(shapes), tuple(ranges)

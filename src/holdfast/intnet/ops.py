@@ -39,7 +39,7 @@ class Input:
     Attributes:
         name: for people; no part of the digest.
         shape: (C, H, W) of an image.
-        center: int32, shape (C,), each in [-32768, 32767].
+        center: int32, shape (C,), each in [-32767, 32767].
         requantise: per channel.
     """
 

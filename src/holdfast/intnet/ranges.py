@@ -35,6 +35,7 @@ __all__ = ["NOISY_HIGH", "NOISY_LOW", "ValueRange", "output_range"]
 
 NOISY_LOW, NOISY_HIGH = -(1 << 15), (1 << 15) - 1
 """A noisy pixel is an int16."""
+_WEIGHTS_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,29 +96,30 @@ def output_range(op: Op, ranges: Sequence[ValueRange], shapes: Sequence[Shape]) 
 
 
 def _weighted(op: Conv | Linear, ranges: Sequence[ValueRange]) -> ValueRange:
-    source = ranges[op.source]
-    outputs = op.weight.shape[0]
-    weight = op.weight.astype(np.int64)
-    groups = op.groups if isinstance(op, Conv) else 1
-    per_group = [source_range.reshape(groups, -1) for source_range in (source.low, source.high, source.magnitude)]
-    # low, high, magnitude of the channels each output reads: (outputs, inputs, 1, 1) or (outputs, inputs)
-    tail = (1,) * (weight.ndim - 2)
-    low, high, magnitude = (
-        np.repeat(part, outputs // groups, axis=0).reshape(outputs, -1, *tail) for part in per_group
-    )
-    ends = np.stack([weight * low, weight * high])
-    least, most = ends.min(axis=0), ends.max(axis=0)
-    if isinstance(op, Conv) and any(op.padding):
-        least, most = np.minimum(least, 0), np.maximum(most, 0)
-    axes = tuple(range(1, weight.ndim))
-    bias = op.bias.astype(np.int64)
-    lows, highs = bias + least.sum(axis=axes), bias + most.sum(axis=axes)
-    bound = np.abs(bias) + (np.abs(weight) * magnitude).sum(axis=axes)
+    source, bias = ranges[op.source], op.bias.astype(np.int64)
+    rows = max(1, _WEIGHTS_AT_ONCE // op.weight[0].size)
+    parts = [_sums(op, source, slice(start, start + rows)) for start in range(0, len(bias), rows)]
+    least, most, bound = (np.concatenate(part) for part in zip(*parts, strict=True))
+    low, high, bound = bias + least, bias + most, np.abs(bias) + bound
     if op.residual is not None:
         added, factor = ranges[op.residual.source], op.residual.factor.astype(np.int64)
-        lows, highs = lows + factor * added.low, highs + factor * added.high
+        low, high = low + factor * added.low, high + factor * added.high
         bound = bound + factor * added.magnitude
-    return _requantised(op, op.requantise, lows, highs, bound)
+    return _requantised(op, op.requantise, low, high, bound)
+
+
+def _sums(op: Conv | Linear, source: ValueRange, rows: slice) -> tuple[NDArray[np.int64], ...]:
+    """Least and largest ``sum weight * value``, and ``sum |weight| max|value|``, of some of the outputs."""
+    outputs = len(op.weight)
+    groups = op.groups if isinstance(op, Conv) else 1
+    weight = op.weight[rows].astype(np.int64)
+    weight = weight.reshape(*weight.shape[:2], -1)  # (outputs, inputs of a group, taps)
+    group = np.arange(outputs)[rows] // (outputs // groups)
+    low, high, magnitude = (side.reshape(groups, -1, 1)[group] for side in (source.low, source.high, source.magnitude))
+    least, most = np.minimum(weight * low, weight * high), np.maximum(weight * low, weight * high)
+    if isinstance(op, Conv) and any(op.padding):
+        least, most = np.minimum(least, 0), np.maximum(most, 0)
+    return least.sum(axis=(1, 2)), most.sum(axis=(1, 2)), (np.abs(weight) * magnitude).sum(axis=(1, 2))
 
 
 def _add(op: Add, a: ValueRange, b: ValueRange) -> ValueRange:

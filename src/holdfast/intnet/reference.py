@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -29,7 +30,7 @@ from holdfast.intnet.shapes import windows
 
 __all__ = ["run", "trace"]
 
-Values = NDArray[np.int64]
+_Values = NDArray[np.int64]
 
 
 def run(network: IntegerNetwork, images: NDArray[Any]) -> NDArray[np.int32]:
@@ -41,7 +42,7 @@ def run(network: IntegerNetwork, images: NDArray[Any]) -> NDArray[np.int32]:
     return trace(network, images)[-1].astype(np.int32)
 
 
-def trace(network: IntegerNetwork, images: NDArray[Any]) -> list[Values]:
+def trace(network: IntegerNetwork, images: NDArray[Any]) -> list[_Values]:
     """Every value of the network, each int64 with the batch on axis 0.
 
     Raises:
@@ -52,13 +53,13 @@ def trace(network: IntegerNetwork, images: NDArray[Any]) -> list[Values]:
             f"the network takes uint8 or int16 images (N, {', '.join(map(str, network.shape))}), "
             f"not {images.dtype} {images.shape}"
         )
-    values: list[Values] = []
+    values: list[_Values] = []
     for op in network.operations:
         values.append(_step(op, values, images))
     return values
 
 
-def _step(op: Op, values: list[Values], images: NDArray[Any]) -> Values:
+def _step(op: Op, values: list[_Values], images: NDArray[Any]) -> _Values:
     if isinstance(op, Input):
         return op.requantise(images.astype(np.int64) - op.center.astype(np.int64).reshape(-1, 1, 1))
     if isinstance(op, Add):
@@ -82,23 +83,23 @@ def _step(op: Op, values: list[Values], images: NDArray[Any]) -> Values:
     if isinstance(op, Pad):
         return np.pad(value, ((0, 0), *zip(op.before, op.after, strict=True)))
     if isinstance(op, Flatten):
-        return value.reshape(len(value), -1)
+        return value.reshape(len(value), math.prod(value.shape[1:]))
     assert isinstance(op, Subsample)
     return value[:, :, :: op.stride[0], :: op.stride[1]]
 
 
-def _finish(op: Conv | Linear, accumulator: Values, values: list[Values]) -> Values:
+def _finish(op: Conv | Linear, accumulator: _Values, values: list[_Values]) -> _Values:
     if op.residual is not None:
         accumulator = accumulator + _added(op.residual, values)
     return accumulator if op.requantise is None else op.requantise(accumulator)
 
 
-def _added(residual: Residual, values: list[Values]) -> Values:
+def _added(residual: Residual, values: list[_Values]) -> _Values:
     value = values[residual.source]
     return value * residual.factor.astype(np.int64).reshape(-1, *(1,) * (value.ndim - 2))
 
 
-def _convolve(op: Conv, value: Values) -> Values:
+def _convolve(op: Conv, value: _Values) -> _Values:
     """One tap of the kernel after the other: weights (O, I) times every pixel that this tap sees."""
     top, bottom, left, right = op.padding
     padded = np.pad(value, ((0, 0), (0, 0), (top, bottom), (left, right)))
@@ -115,19 +116,19 @@ def _convolve(op: Conv, value: Values) -> Values:
 
 
 def _pool(
-    value: Values,
+    value: _Values,
     kernel: tuple[int, int],
     stride: tuple[int, int],
     padding: tuple[int, int, int, int],
     dilation: tuple[int, int],
     outside: int,
-    combine: Callable[[Values, Values], Values],
-) -> Values:
+    combine: Callable[[_Values, _Values], _Values],
+) -> _Values:
     top, bottom, left, right = padding
     padded = np.pad(value, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=outside)
     rows = windows(value.shape[2], kernel[0], stride[0], top, bottom, dilation[0])
     columns = windows(value.shape[3], kernel[1], stride[1], left, right, dilation[1])
-    total: Values | None = None
+    total: _Values | None = None
     for i in range(kernel[0]):
         for j in range(kernel[1]):
             seen = _seen(padded, i * dilation[0], j * dilation[1], stride, rows, columns)
@@ -136,6 +137,6 @@ def _pool(
     return total
 
 
-def _seen(padded: Values, row: int, column: int, stride: tuple[int, int], rows: int, columns: int) -> Values:
+def _seen(padded: _Values, row: int, column: int, stride: tuple[int, int], rows: int, columns: int) -> _Values:
     """What one tap of a kernel sees at every window."""
     return padded[:, :, row :: stride[0], column :: stride[1]][:, :, :rows, :columns]

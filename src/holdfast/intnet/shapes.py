@@ -101,7 +101,8 @@ def _spatial(op: MaxPool | AvgPool | Flatten | Pad | Subsample, shape: tuple[int
         _require(min(op.stride) >= 1, op, f"strides must be at least 1, not {op.stride}")
         return (shape[0], -(-shape[1] // op.stride[0]), -(-shape[2] // op.stride[1]))
     if isinstance(op, Pad):
-        _require(min(op.before + op.after) >= 0 and max(op.before + op.after) <= _LARGEST_SIDE, op, "bad padding")
+        around = op.before + op.after
+        _require(min(around) >= 0 and max(around) <= _LARGEST_SIDE, op, f"padding must be 0 to 65536, not {around}")
         return tuple(s + b + a for s, b, a in zip(shape, op.before, op.after, strict=True))
     dilation = op.dilation if isinstance(op, MaxPool) else (1, 1)
     sides = _sides(op, shape, op.kernel, op.stride, op.padding, dilation)
@@ -180,18 +181,19 @@ def _sides(
     _require(min(padding) >= 0 and max(padding) <= _LARGEST_SIDE, op, f"padding must be 0 to 65536, not {padding}")
     rows = windows(shape[1], kernel[0], stride[0], padding[0], padding[1], dilation[0])
     columns = windows(shape[2], kernel[1], stride[1], padding[2], padding[3], dilation[1])
-    _require(rows >= 1 and columns >= 1, op, f"its window does not fit into {shape}")
+    _require(rows >= 1 and columns >= 1, op, f"has a window that does not fit into {shape}")
+    padded = shape[0] * (shape[1] + padding[0] + padding[1]) * (shape[2] + padding[2] + padding[3])
+    _require(padded <= LARGEST_VALUE, op, f"pads {shape} to more than 2^28 elements")
     return rows, columns
 
 
 def _window_outside(size: int, count: int, side: int, op: MaxPool) -> int | None:
     """The first window along a side that touches no real value."""
-    offsets = np.arange(op.kernel[side]) * op.dilation[side] - op.padding[2 * side]
-    for window in range(count):
-        places = window * op.stride[side] + offsets
-        if not np.any((places >= 0) & (places < size)):
-            return window
-    return None
+    kernel, stride, dilation, before = op.kernel[side], op.stride[side], op.dilation[side], op.padding[2 * side]
+    starts = np.arange(count, dtype=np.int64) * stride - before
+    first = np.where(starts < 0, starts % dilation, starts)  # the first place at or after 0 that a window may touch
+    outside = (first >= size) | (first > starts + dilation * (kernel - 1))
+    return int(outside.argmax()) if outside.any() else None
 
 
 def _per_channel(op: Op, law: Requantise, channels: int) -> None:

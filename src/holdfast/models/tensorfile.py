@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,10 +11,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
+from holdfast.atomic import write_atomic
 from holdfast.digest import canonical_json
 from holdfast.errors import ModelFileError
 
-__all__ = ["read", "read_header", "write", "write_atomic"]
+__all__ = ["read", "read_header", "write"]
 
 _KEY = "holdfast"
 _PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
@@ -35,27 +34,6 @@ def write(path: Path, kind: str, version: int, header: Mapping[str, Any], tensor
     text = canonical_json({**header, "format": kind, "version": version}).decode("ascii")
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_atomic(path, to_bytes(plain, {_KEY: text}))
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write bytes to a temporary file beside ``path``, flush it to the disk, and rename it over ``path``."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=path.name + ".", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-        os.replace(name, path)  # noqa: PTH105 - the name is text, the rename is the point
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def read_header(path: Path, kind: str, newest: int) -> dict[str, Any]:

@@ -151,9 +151,13 @@ def _check(request: CompressRequest, training: DataSet) -> None:
         raise ParameterError(f"an integer network goes into a {INTEGER_SUFFIX} file, not {request.out.name!r}")
     if request.out.exists():
         raise ParameterError(f"{request.out} is there already: choose another --out, or delete it to compress again")
-    shape = request.network.spec.shape
-    if tuple(training.shape) != tuple(shape):
-        raise ParameterError(f"the network takes images {shape} (C, H, W), {training.name} has {training.shape}")
+    spec = request.network.spec
+    if tuple(training.shape) != tuple(spec.shape):
+        raise ParameterError(f"the network takes images {spec.shape} (C, H, W), {training.name} has {training.shape}")
+    if training.num_classes > spec.num_classes:
+        raise ParameterError(
+            f"{training.name} has {training.num_classes} classes, the network knows {spec.num_classes}"
+        )
     request.out.parent.mkdir(parents=True, exist_ok=True)
 
 
