@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import typer
 
+from holdfast.cli.bench import bench
 from holdfast.cli.certify import certify
 from holdfast.cli.compare import compare
 from holdfast.cli.compress import compress
@@ -53,6 +54,7 @@ app.command("verify-device")(verify_device)
 app.command()(report)
 app.command()(compare)
 app.command()(gate)
+app.command()(bench)
 app.command()(env)
 app.add_typer(ledger, name="ledger")
 

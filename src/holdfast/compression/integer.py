@@ -71,7 +71,7 @@ def to_twin(
     graph = to_graph(module, (channels, height, width))
     plan = make_plan(graph)
     images = calibration[:: max(1, len(calibration) // CALIBRATION_IMAGES)][:CALIBRATION_IMAGES]
-    noisy = torch.from_numpy(_noisy(images, exact_decimal(str(sigma), "sigma") * 255))
+    noisy = torch.from_numpy(_noisy(images, exact_decimal(sigma, "sigma") * 255))
     with torch.no_grad():
         scales = initial_scales(plan, each_value(graph, to_input(noisy, preprocessing, torch.float64)))
     return Twin(plan, scales, preprocessing).eval()
