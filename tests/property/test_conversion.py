@@ -23,7 +23,7 @@ from holdfast.records import Preprocessing
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 
 EVERY_BLOCK = [
-    Drawn((1, 7, 5), ("grouped", "max pool", "identity shortcut", "norm"), ("flat norm", "linear norm"), "classifier", 6),
+    Drawn((1, 7, 5), ("grouped", "max pool", "identity shortcut", "norm"), ("flat norm", "linear norm"), "classifier", 7),
     Drawn((3, 6, 7), ("option A", "read twice", "average pool", "clamp"), (), "conv with shortcut", 2),
     Drawn((3, 5, 5), ("depthwise", "projection", "padding", "doubled"), ("flat shortcut",), "classifier with shortcut", 9),
     Drawn((1, 6, 6), ("joined", "stand-alone sum", "subsample", "adaptive pool"), (), "global average", 4),

@@ -17,6 +17,7 @@ from holdfast.compression import Twin
 from holdfast.compression import twin as twins
 from holdfast.compression.calibrate import initial_scales
 from holdfast.compression.evaluate import each_value
+from holdfast.compression.graph import FloatMaxPool
 from holdfast.compression.plan import make_plan
 from holdfast.errors import ConversionError
 from holdfast.intnet import Add, Conv, Linear
@@ -214,6 +215,19 @@ def test_a_clamp_beyond_127_steps_is_127() -> None:
     assert isinstance(conv, Conv)
     assert conv.requantise is not None
     assert (conv.requantise.low, conv.requantise.high) == (0, 127)
+
+
+def test_padding_never_wins_a_max_pool() -> None:
+    """All values are negative, so a padded zero would be the largest."""
+
+    def write(g: Graph) -> None:
+        below = g.clamp("clamp", g.conv("conv", 0, g.tensor(2, 2, 1, 1)), -5.0, -1.0)
+        pool = g.add(FloatMaxPool("pool", below, (3, 2), (2, 1), (1, 1, 1, 0), (1, 1)))
+        g.linear("fc", g.flatten("flat", pool), g.tensor(3, 16))
+
+    twin = twin_of(write)
+    assert int(trace(twin.integer_network(), images())[2].max()) < 0
+    require_agreement(twin, images())
 
 
 def test_a_sum_of_two_scales_is_rounded_once() -> None:

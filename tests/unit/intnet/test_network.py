@@ -247,7 +247,9 @@ def test_borders_and_padding_widen_a_range_to_zero(law: Callable[..., Requantise
     )
     assert (inside.low.item(), inside.high.item()) == (40, 72)
     assert (border.low.item(), border.high.item()) == (0, 72)
-    for op in (Pad("pad", 0, (0, 1, 0), (0, 0, 0)), AvgPool("mean", 0, (1, 1), (1, 1), ONE, (0, 1, 0, 0))):
+    sides = [((0, 1, 0), (0, 0, 0)), ((0, 0, 1), (0, 0, 0)), ((0, 0, 0), (0, 1, 0)), ((0, 0, 0), (0, 0, 1))]
+    pads = [Pad("pad", 0, before, after) for before, after in sides]
+    for op in (*pads, AvgPool("mean", 0, (1, 1), (1, 1), ONE, (0, 1, 0, 0))):
         assert IntegerNetwork([positive, op, Flatten("flat", 1)]).ranges[1].low.tolist() == [0, 0]
     channels = IntegerNetwork([positive, Pad("pad", 0, (1, 0, 0), (0, 0, 0)), Flatten("flat", 1)]).ranges[1]
     assert (channels.low.tolist(), channels.high.tolist()) == ([0, 5, 5], [0, 9, 9])
