@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 REFUTATION_LEVEL = Fraction(1, 1_000_000)
-_MODEL_FACTS = ("weights", "graph", "preprocessing", "dtype")
+_MODEL_FACTS = ("weights", "graph", "preprocessing", "dtype", "network", "clip", "law")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from holdfast.cli import output
+from holdfast.cli.app import CLOSED_PIPE
 
 
 @pytest.fixture
