@@ -32,8 +32,36 @@ docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@echo "the documentation is in site/index.html"
 
+# The native engine's kernels under emulators of other processors, against the reference executor's logits. Needs cmake,
+# qemu-user and g++-aarch64-linux-gnu.
+test-isa: $(VENV)/.test
+	mkdir -p build
+	$(BIN)/python tests/contracts/engine_cases.py build/engine-cases.bin
+	cmake -S native -B build/isa-x86_64 -DHOLDFAST_TOOLS=ON -DCMAKE_EXE_LINKER_FLAGS=-static
+	cmake --build build/isa-x86_64 --target holdfast_check
+	build/isa-x86_64/tools/holdfast_check build/engine-cases.bin
+	qemu-x86_64 -cpu Nehalem build/isa-x86_64/tools/holdfast_check build/engine-cases.bin portable
+	qemu-x86_64 -cpu max build/isa-x86_64/tools/holdfast_check build/engine-cases.bin portable avx2
+	cmake -S native -B build/isa-aarch64 -DHOLDFAST_TOOLS=ON -DCMAKE_EXE_LINKER_FLAGS=-static \
+	  -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++
+	cmake --build build/isa-aarch64 --target holdfast_check
+	qemu-aarch64 build/isa-aarch64/tools/holdfast_check build/engine-cases.bin portable neon
+
+# Damaged programs against the native engine's parser, under the sanitizers, for FUZZ_SECONDS.
+FUZZ_SECONDS ?= 600
+fuzz: $(VENV)/.test
+	mkdir -p build
+	$(BIN)/python tests/contracts/engine_cases.py build/engine-cases.bin
+	cmake -S native -B build/sanitized -DHOLDFAST_TOOLS=ON -DHOLDFAST_SANITIZE=ON
+	cmake --build build/sanitized --target holdfast_check holdfast_fuzz
+	build/sanitized/tools/holdfast_check build/engine-cases.bin
+	build/sanitized/tools/holdfast_fuzz $(FUZZ_SECONDS) build/engine-cases.bin
+
 benchmark: $(VENV)/.test
 	$(BIN)/python benchmarks/noise.py
+	cmake -S native -B build/tools -DHOLDFAST_TOOLS=ON
+	cmake --build build/tools --target holdfast_peak
+	$(BIN)/python benchmarks/engine.py --peak build/tools/tools/holdfast_peak
 
 # Not part of test: do the tests notice mistakes in the bounds? (docs/design/mutants.md)
 mutants: $(VENV)/.test

@@ -87,8 +87,8 @@ class Plan {
     hf_status status;
     {
       nb::gil_scoped_release release;
-      status = hf_plan_create(program.data(), program.shape(0), weights.data(), weights.shape(0), isa ? isa->c_str() : nullptr,
-                              &plan_, message);
+      status = hf_plan_create(program.data(), program.shape(0), weights.data(), weights.shape(0),
+                              isa ? isa->c_str() : nullptr, &plan_, message);
     }
     check(status, message);
   }
@@ -111,7 +111,8 @@ class Plan {
     return {weights, thread};
   }
 
-  void run(const Array<const std::int16_t, nb::ndim<4>>& images, int threads, Array<std::int32_t, nb::ndim<2>> logits) const {
+  void run(const Array<const std::int16_t, nb::ndim<4>>& images, int threads,
+           Array<std::int32_t, nb::ndim<2>> logits) const {
     const auto [channels, height, width] = shape();
     const auto is = [](std::size_t a, int b) { return a == static_cast<std::size_t>(b); };
     if (!is(images.shape(1), channels) || !is(images.shape(2), height) || !is(images.shape(3), width) ||
@@ -125,8 +126,9 @@ class Plan {
     });
   }
 
-  void label(const Noise& noise, const Array<const std::uint8_t, nb::ndim<3>>& image, std::uint32_t k0, std::uint32_t k1,
-             std::uint64_t start, bool clip, int threads, Array<std::uint16_t, nb::ndim<1>> labels) const {
+  void label(const Noise& noise, const Array<const std::uint8_t, nb::ndim<3>>& image, std::uint32_t k0,
+             std::uint32_t k1, std::uint64_t start, bool clip, int threads,
+             Array<std::uint16_t, nb::ndim<1>> labels) const {
     const auto [channels, height, width] = shape();
     if (image.shape(0) != static_cast<std::size_t>(channels) || image.shape(1) != static_cast<std::size_t>(height) ||
         image.shape(2) != static_cast<std::size_t>(width))
@@ -134,7 +136,8 @@ class Plan {
     const std::uint8_t* pixels = image.data();
     std::uint16_t* out = labels.data();
     interruptible(labels.shape(0), threads, [&](std::size_t at, std::size_t count, char* message) {
-      return hf_label_noisy(plan_, noise.get(), pixels, k0, k1, start + at, count, clip, threads, out + at, nullptr, message);
+      return hf_label_noisy(plan_, noise.get(), pixels, k0, k1, start + at, count, clip, threads, out + at, nullptr,
+                            message);
     });
   }
 
@@ -173,7 +176,8 @@ NB_MODULE(_native, m) {
   });
   nb::class_<Noise>(m, "Sampler")
       .def(nb::init<int, const Limbs&>(), "low"_a, "limbs"_a.noconvert())
-      .def("fill", &Noise::fill, "k0"_a, "k1"_a, "start"_a, "out"_a.noconvert(), "Noise of samples start .. start+len(out)-1 into out.");
+      .def("fill", &Noise::fill, "k0"_a, "k1"_a, "start"_a, "out"_a.noconvert(),
+           "Noise of samples start .. start+len(out)-1 into out.");
   nb::class_<Plan>(m, "Plan")
       .def(nb::init<const Array<const std::int32_t, nb::ndim<1>>&, const Array<const std::int8_t, nb::ndim<1>>&,
                     const std::optional<std::string>&>(),
@@ -185,6 +189,7 @@ NB_MODULE(_native, m) {
       .def_prop_ro("shape", &Plan::shape)
       .def_prop_ro("classes", &Plan::classes)
       .def_prop_ro("memory", &Plan::memory, "Bytes of packed weights, and of the activations of one thread.");
-  m.def("isas", &isas, "Names of the instruction sets of this build, slowest first, and whether this machine has them.");
+  m.def("isas", &isas,
+        "Names of the instruction sets of this build, slowest first, and whether this machine has them.");
   m.def("self_test_network", &self_test_network);
 }

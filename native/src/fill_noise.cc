@@ -12,8 +12,10 @@ std::int16_t decide(const NoiseCall& call, std::int64_t coordinate, std::uint32_
   if (value != NoiseTable::kUndecided) return value;
   Threshold u{word, 0, 0, 0};  // a tie: levels 1 to 3 give the lower words
   for (std::uint32_t level = 1; level <= 3; ++level) {
-    std::uint32_t state[4][1] = {{static_cast<std::uint32_t>(coordinate / 4)}, {level},
-                                 {static_cast<std::uint32_t>(call.sample)}, {static_cast<std::uint32_t>(call.sample >> 32)}};
+    std::uint32_t state[4][1] = {{static_cast<std::uint32_t>(coordinate / 4)},
+                                 {level},
+                                 {static_cast<std::uint32_t>(call.sample)},
+                                 {static_cast<std::uint32_t>(call.sample >> 32)}};
     philox_rounds(state, call.k0, call.k1);
     u[level] = state[coordinate % 4][0];
   }

@@ -30,7 +30,8 @@ std::int16_t NoiseTable::by_word(std::uint32_t word) const {
 }
 
 std::int16_t NoiseTable::by_threshold(const Threshold& u) const {
-  return static_cast<std::int16_t>(low_ + (std::upper_bound(thresholds_.begin(), thresholds_.end(), u) - thresholds_.begin()));
+  return static_cast<std::int16_t>(low_ +
+                                   (std::upper_bound(thresholds_.begin(), thresholds_.end(), u) - thresholds_.begin()));
 }
 
 }  // namespace holdfast

@@ -12,7 +12,8 @@ constexpr int kPhiloxRounds = 10;
 
 // Ten rounds of kLanes counters at once. Word w of lane i is state[w][i].
 template <int kLanes>
-inline __attribute__((always_inline)) void philox_rounds(std::uint32_t (&state)[4][kLanes], std::uint32_t k0, std::uint32_t k1) {
+inline __attribute__((always_inline)) void philox_rounds(std::uint32_t (&state)[4][kLanes], std::uint32_t k0,
+                                                         std::uint32_t k1) {
   for (int round = 0; round < kPhiloxRounds; ++round) {
     for (int i = 0; i < kLanes; ++i) {
       const std::uint64_t p0 = static_cast<std::uint64_t>(kPhiloxMultiplier0) * state[0][i];

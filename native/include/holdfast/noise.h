@@ -17,9 +17,10 @@ struct PhiloxKey {
 
 // Inverse cumulative distribution table of a symmetric law: value = low + #{thresholds <= u} for a 128-bit uniform u.
 //
-// Most words are decided by one look into a table of cells, by their leading bits. A cell holds a value in its upper half
-// and, in its lower half, where its only threshold lies: the 16 bits of a word that follow the leading ones are compared
-// with that. Above it the value is one more; at it, and in a cell of several thresholds, the word is undecided.
+// Most words are decided by one look into a table of cells, by their leading bits. A cell holds a value in its upper
+// half and, in its lower half, where its only threshold lies: the 16 bits of a word that follow the leading ones are
+// compared with that. Above it the value is one more; at it, and in a cell of several thresholds, the word is
+// undecided.
 class NoiseTable {
  public:
   static constexpr int kCellBits = 13;

@@ -1,0 +1,218 @@
+"""How fast noisy copies are labelled: the native integer engine beside a certify loop in torch, in one process.
+
+Contestants take turns, every turn is measured in CPU time (the run on two threads in wall time), and what is reported is
+the median of the turns and ratios of medians. The network is a CIFAR ResNet-20: in torch with random weights, for the
+engine with random 8-bit weights of the same shapes. Run ``python benchmarks/engine.py --help``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from holdfast.engine.native import NativeNetwork, isas
+from holdfast.intnet import (
+    AvgPool,
+    Conv,
+    Flatten,
+    Input,
+    IntegerNetwork,
+    Linear,
+    Op,
+    Pad,
+    Requantise,
+    Residual,
+    Subsample,
+    quantise_ratio,
+)
+from holdfast.models import ModelSpec, build
+from holdfast.noise import DiscreteGaussian
+from holdfast.records import Preprocessing
+
+SIDE, CLASSES, BATCH, SIGMA_PX = 32, 10, 256, "63.75"
+LOOPS = ("torch fp32 NCHW", "torch fp32 channels_last")
+NOMINAL_MACS = 40_551_040
+Contestants = dict[str, tuple[int, Callable[[], Any]]]
+
+
+def law(ratio: float, channels: int, low: int) -> Requantise:
+    """One factor for all channels."""
+    multiplier, shift = quantise_ratio(ratio)
+    return Requantise(np.full(channels, multiplier, np.int32), np.full(channels, shift, np.uint8), low, 127)
+
+
+def integer_resnet20() -> IntegerNetwork:
+    """ResNet-20 with weights of standard deviation 30 and laws that keep activations alive."""
+    random = np.random.default_rng(0)
+    operations: list[Op] = [Input("input", (3, SIDE, SIDE), np.full(3, 118, np.int32), law(0.5, 3, -127))]
+
+    def add(op: Op) -> int:
+        operations.append(op)
+        return len(operations) - 1
+
+    def conv(source: int, inputs: int, outputs: int, stride: int, residual: int | None = None) -> int:
+        spread = 30 * (inputs * 9) ** 0.5
+        weight = random.normal(0, 30, (outputs, inputs, 3, 3)).round().clip(-127, 127).astype(np.int8)
+        bias = random.integers(-2000, 2000, outputs).astype(np.int32)
+        added = None if residual is None else Residual(residual, np.full(outputs, int(spread), np.int32))
+        requantise = law(1 / spread, outputs, 0)
+        return add(Conv("conv", source, weight, bias, requantise, (stride,) * 2, (1,) * 4, (1, 1), 1, added))
+
+    x, channels = conv(0, 3, 16, 1), 16
+    for stage in range(3):
+        for block in range(3):
+            outputs, stride = 16 << stage, 2 if stage and not block else 1
+            y, shortcut = conv(x, channels, outputs, stride), x
+            if stride == 2:
+                half = (outputs - channels) // 2
+                shortcut = add(Pad("pad", add(Subsample("subsample", x, (2, 2))), (half, 0, 0), (half, 0, 0)))
+            x, channels = conv(y, outputs, outputs, 1, shortcut), outputs
+    x = add(Flatten("flatten", add(AvgPool("pool", x, (8, 8), (8, 8), law(1 / 64, channels, -127)))))
+    weight = random.integers(-127, 128, (CLASSES, channels)).astype(np.int8)
+    add(Linear("fc", x, weight, np.zeros(CLASSES, np.int32), None))
+    return IntegerNetwork(operations)
+
+
+def torch_loop(layout: torch.memory_format, batches: int) -> Callable[[], Any]:
+    """The loop that certification runs in floats: draw, add, forward, argmax, count."""
+    spec = ModelSpec("resnet20", CLASSES, (3, SIDE, SIDE), Preprocessing((0.5,) * 3, (0.25,) * 3))
+    module = build(spec, seed=0).eval().to(memory_format=layout)
+    image = torch.rand(3, SIDE, SIDE)
+
+    def run() -> torch.Tensor:
+        counts = torch.zeros(CLASSES, dtype=torch.int64)
+        with torch.inference_mode():
+            for _ in range(batches):
+                copies = image + torch.randn(BATCH, 3, SIDE, SIDE) * 0.25
+                labels = module(copies.contiguous(memory_format=layout)).argmax(1)
+                counts += torch.bincount(labels, minlength=CLASSES)
+        return counts
+
+    return run
+
+
+def contestants(names: list[str], samples: int) -> Contestants:
+    """(number of images, call) of each; torch's loops get a quarter of the samples, because they take so long."""
+    torch.set_num_threads(1)
+    batches = max(1, samples // 4 // BATCH)
+    layouts = (torch.contiguous_format, torch.channels_last)
+    found: Contestants = {n: (batches * BATCH, torch_loop(f, batches)) for n, f in zip(LOOPS, layouts, strict=True)}
+    network, table = integer_resnet20(), DiscreteGaussian(SIGMA_PX).table
+    image: NDArray[np.uint8] = np.random.default_rng(1).integers(0, 256, (3, SIDE, SIDE)).astype(np.uint8)
+    for isa in names:
+        for threads in (1, 2):
+            engine = NativeNetwork(network, isa, threads)
+            found[f"{isa}, {threads} thread{'s' * (threads > 1)}"] = (
+                samples,
+                lambda engine=engine: engine.labels(image, table, (1, 2), 0, samples),
+            )
+        copies = np.repeat(image[None].astype(np.int16), samples, axis=0)
+        alone = NativeNetwork(network, isa)
+        found[f"{isa}, network only"] = (samples, lambda engine=alone, copies=copies: engine.logits(copies))
+    return found
+
+
+def measure(chosen: Contestants, rounds: int) -> dict[str, float]:
+    """Images per second of each: the median over ``rounds`` turns, after one that does not count."""
+    seconds: dict[str, list[float]] = {name: [] for name in chosen}
+    for turn in range(rounds + 1):
+        for name, (_, run) in chosen.items():
+            clock = time.perf_counter if name.endswith("threads") else time.process_time
+            began = clock()
+            run()
+            if turn:
+                seconds[name].append(clock() - began)
+    return {name: chosen[name][0] / statistics.median(taken) for name, taken in seconds.items()}
+
+
+def peak(tool: Path | None) -> float | None:
+    """Multiply-adds per second of vpdpbusd on registers alone, by native/tools/peak.cc."""
+    if tool is None:
+        return None
+    return float(subprocess.run([tool], capture_output=True, text=True, check=True).stdout)
+
+
+def report(rates: dict[str, float], peak_macs: float | None) -> list[dict[str, Any]]:
+    """One row per contestant: images per second, times the torch loops, share of the peak."""
+    rows = []
+    for name, rate in rates.items():
+        row: dict[str, Any] = {"name": name, "images_per_second": rate}
+        row |= {f"times {loop}": rate / rates[loop] for loop in LOOPS}
+        row["share of peak"] = rate * NOMINAL_MACS / peak_macs if peak_macs and name.startswith("avx512vnni") else None
+        rows.append(row)
+    return rows
+
+
+def facts(samples: int, rounds: int, peak_macs: float | None) -> dict[str, Any]:
+    """What the numbers depend on."""
+    model = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    return {
+        "command": " ".join(["python", *sys.argv]),
+        "processor": model[0] if model else platform.processor(),
+        "load": (_lines("/proc/loadavg") or ["unknown"])[0],
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "peak_gmacs": None if peak_macs is None else peak_macs / 1e9,
+        "samples": samples,
+        "rounds": rounds,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The rows as text."""
+    head = f"{'':28}{'images/s':>10}" + "".join(f"{'times ' + loop:>32}" for loop in LOOPS) + f"{'of peak':>9}"
+    lines = [
+        f"{row['name']:28}{row['images_per_second']:10.0f}"
+        + "".join(f"{row[f'times {loop}']:32.2f}" for loop in LOOPS)
+        + (f"{row['share of peak']:9.0%}" if row["share of peak"] else "")
+        for row in rows
+    ]
+    return "\n".join([head, *lines])
+
+
+def main() -> None:
+    """The command."""
+    here = [name for name, supported in isas().items() if supported and name != "portable"]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--samples", type=int, default=4096, help="noisy copies per turn (default 4096)")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each contestant (default 7)")
+    parser.add_argument("--isa", action="append", choices=list(isas()), help=f"instruction sets (default {here})")
+    parser.add_argument("--peak", type=Path, help="the program holdfast_peak (make benchmark builds it)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    chosen = parser.parse_args()
+    if min(chosen.samples, chosen.rounds) < 1:
+        parser.error("--samples and --rounds must be at least 1")
+    before = peak(chosen.peak)
+    rates = measure(contestants(chosen.isa or here, chosen.samples), chosen.rounds)
+    after = peak(chosen.peak)
+    peak_macs = None if before is None or after is None else max(before, after)
+    rows, about = report(rates, peak_macs), facts(chosen.samples, chosen.rounds, peak_macs)
+    if chosen.json:
+        print(json.dumps({"facts": about, "rows": rows}, indent=2))
+        return
+    print(table(rows))
+    print(", ".join(f"{key} {value}" for key, value in about.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+#include "dispatch.h"
+
+#include <atomic>
+#include <cstring>
+#include <exception>
+
+#include "failure.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
+namespace holdfast {
+namespace {
+
+bool always() { return true; }
+
+#if defined(__x86_64__)
+
+struct Features {
+  bool avx2 = false, avx512_vnni = false;
+
+  // The processor must have the instructions, and the system must save their registers (xgetbv).
+  Features() {
+    unsigned a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d)) return;
+    const bool fma = c >> 12 & 1, osxsave = c >> 27 & 1, avx = c >> 28 & 1;
+    if (!osxsave || !avx) return;
+    unsigned low, high;
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    if ((low & 0x06) != 0x06 || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return;
+    avx2 = fma && (b >> 5 & 1);
+    const unsigned wanted = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;  // F, DQ, BW, VL
+    avx512_vnni = avx2 && (low & 0xE6) == 0xE6 && (b & wanted) == wanted && (c >> 11 & 1);
+  }
+};
+
+const Features& features() {
+  static const Features found;
+  return found;
+}
+
+bool has_avx2() { return features().avx2; }
+bool has_avx512_vnni() { return features().avx512_vnni; }
+
+const Isa kIsas[] = {{&kPortable, always}, {&kAvx2, has_avx2}, {&kAvx512Vnni, has_avx512_vnni}};
+
+#elif defined(__aarch64__)
+
+#if defined(__linux__)
+bool has_dot_product() { return getauxval(AT_HWCAP) & HWCAP_ASIMDDP; }
+#else
+bool has_dot_product() { return true; }
+#endif
+
+const Isa kIsas[] = {{&kPortable, always}, {&kNeon, has_dot_product}};
+
+#else
+
+const Isa kIsas[] = {{&kPortable, always}};
+
+#endif
+
+constexpr int kCount = sizeof kIsas / sizeof *kIsas;
+std::atomic<bool> passed[kCount];
+
+const Kernels& tested(int index) {
+  if (!passed[index].load(std::memory_order_acquire)) {
+    self_test(*kIsas[index].kernels);
+    passed[index].store(true, std::memory_order_release);
+  }
+  return *kIsas[index].kernels;
+}
+
+}  // namespace
+
+int isa_count() { return kCount; }
+
+const Isa* isa_at(int index) { return index >= 0 && index < kCount ? &kIsas[index] : nullptr; }
+
+const Kernels& best_kernels() noexcept {
+  static const Kernels* const best = [] {
+    for (int i = kCount - 1; i > 0; --i) try {
+        if (kIsas[i].supported()) return &tested(i);
+      } catch (const std::exception&) {  // its known answers are wrong, or there is no memory for them
+      }
+    return &kPortable;
+  }();
+  return *best;
+}
+
+const Kernels& choose_isa(const char* name) {
+  for (int i = kCount - 1; i >= 0; --i) {
+    if (name && std::strcmp(name, kIsas[i].kernels->name) != 0) continue;
+    if (kIsas[i].supported()) return tested(i);
+    if (name) throw Failure(HF_UNKNOWN_ISA, "this processor does not have the instruction set %s", name);
+  }
+  throw Failure(HF_UNKNOWN_ISA, "this build has no instruction set '%.40s'", name ? name : "");
+}
+
+}  // namespace holdfast

@@ -1,0 +1,254 @@
+"""The native engine's edges: hostile programs, statuses, arrays, instruction sets, memory, interrupts."""
+
+from __future__ import annotations
+
+import gc
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from engine_programs import Layer, ProgramReader
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from holdfast.engine import native
+from holdfast.engine.native import STATUS_ERRORS, NativeClassifier, NativeNetwork, encode
+from holdfast.errors import HoldfastError, MissingDependency, NetworkError, ParameterError
+from holdfast.intnet import Conv, Flatten, Input, IntegerNetwork, Linear, Requantise
+from holdfast.noise import DiscreteGaussian
+from holdfast.records import Address, Purpose
+
+pytestmark = pytest.mark.skipif(
+    not native.isas(), reason="holdfast._native was not built (no C++ compiler at installation)"
+)
+ADDRESS = Address(bytes(32), bytes(32), Purpose.ESTIMATE)
+PASS = Requantise(np.array([1], np.int32), np.array([1], np.uint8), -127, 127)
+HEADER = Path(__file__).parents[3] / "native" / "include" / "holdfast.h"
+
+
+@pytest.fixture(scope="module")
+def network() -> IntegerNetwork:
+    return Layer(8, 8, (6, 7), factor=30).network()
+
+
+def plan(words: Any, weights: Any, isa: str | None = "portable") -> Any:
+    return native._native.Plan(words, weights, isa)
+
+
+def refusal(*arguments: Any) -> tuple[int, str]:
+    with pytest.raises(native._native.EngineError) as caught:
+        plan(*arguments)
+    status, message = caught.value.args
+    return status, message
+
+
+def judged(words: Any, weights: Any) -> tuple[Any, int]:
+    """The plan, or None; and the status."""
+    try:
+        return plan(words, weights), 0
+    except native._native.EngineError as error:
+        return None, error.args[0]
+
+
+def test_every_status_has_its_exception() -> None:
+    statuses = {int(number) for number in re.findall(r"HF_[A-Z_]+ = (\d+),? *\/\*", HEADER.read_text())}
+    assert statuses == set(STATUS_ERRORS)
+
+
+@pytest.mark.parametrize("status", STATUS_ERRORS)
+def test_a_status_is_raised_as_its_exception(status: int) -> None:
+    def engine() -> None:
+        raise native._native.EngineError(status, "what was wrong")
+
+    with pytest.raises(STATUS_ERRORS[status], match="native engine: what was wrong"):
+        native._call(engine)
+    assert issubclass(STATUS_ERRORS[status], HoldfastError)
+
+
+def test_programs_that_are_none(network: IntegerNetwork) -> None:
+    words, weights = encode(network)
+    empty, none = np.empty(0, np.int32), np.empty(0, np.int8)
+    assert refusal(empty, none) == (2, "the program ends inside operation 0")
+    assert refusal(words[1:], weights) == (2, "these words are no program")
+    assert refusal(np.append(words, 0).astype(np.int32), weights) == (2, "1 words and 0 weights are left over")
+    assert refusal(words, np.append(weights, np.int8(1))) == (2, "0 words and 1 weights are left over")
+    assert refusal(words, weights[:-1])[0] == 2
+    newer = words.copy()
+    newer[1] = 2
+    assert refusal(newer, weights) == (2, "law version 2 is unknown; this engine runs version 1")
+    for length in range(len(words)):
+        assert refusal(words[:length], weights)[0] in (2, 3)
+
+
+def test_networks_that_break_the_law(network: IntegerNetwork) -> None:
+    words, weights = encode(network)
+    bad = weights.copy()
+    bad[5] = -128
+    assert refusal(words, bad) == (3, "operation 1: a weight is -128")
+    overflow = [
+        Input("input", (1, 1, 2), np.array([0], np.int32), PASS),
+        Flatten("flatten", 0),
+        Linear("fc", 1, np.ones((2, 2), np.int8), np.zeros(2, np.int32), None),
+    ]
+    words, weights = encode(IntegerNetwork(overflow))
+    words[-2] = 2**31 - 1  # a bias: the words before are kind, source, residual, O, F; after it the law's 0
+    status, message = refusal(words, weights)
+    assert (status, "accumulator's limit" in message) == (3, True)
+
+
+WORDS = st.one_of(
+    st.integers(-3, 12),
+    st.sampled_from([127, 128, -127, 1 << 16, 1 << 22, (1 << 22) - 1, 1 << 28, 2**31 - 1, -(2**31)]),
+)
+
+
+@given(st.data())
+@settings(max_examples=400, suppress_health_check=list(HealthCheck))
+def test_damaged_programs_are_judged_as_the_reference_judges_them(data: st.DataObject) -> None:
+    """Both refuse, or both take the program and compute the same logits."""
+    layer = data.draw(st.sampled_from([Layer(4, 4, (3, 3), factor=9), Layer(4, 6, (4, 3), groups=2, stride=(2, 1))]))
+    words, weights = encode(layer.network())
+    for _ in range(data.draw(st.integers(1, 3))):
+        words[data.draw(st.integers(0, len(words) - 1))] = data.draw(WORDS)
+    if data.draw(st.booleans()):
+        weights[data.draw(st.integers(0, len(weights) - 1))] = data.draw(st.integers(-128, 127))
+    accepted, status = judged(words, weights)
+    event(f"status {status}")
+    if accepted is None:
+        assert status in (2, 3, 6)
+        if status != 6:  # memory is the engine's own matter
+            with pytest.raises((NetworkError, EOFError, AssertionError, ValueError, OverflowError)):
+                ProgramReader(words.tolist(), weights).network()
+        return
+    expected = ProgramReader(words.tolist(), weights).network()
+    batch = np.arange(np.prod(expected.shape), dtype=np.int16).reshape(1, *expected.shape)
+    logits = np.empty((1, expected.num_classes), np.int32)
+    accepted.run(batch, 1, logits)
+    np.testing.assert_array_equal(logits, expected.logits(batch))
+
+
+def test_arrays_are_never_cast_in_silence(network: IntegerNetwork) -> None:
+    words, weights = encode(network)
+    for bad in (words.astype(np.int64), words.astype(np.float32), words[::2], words.tolist()):
+        with pytest.raises(TypeError):
+            plan(bad, weights)
+    for bad in (weights.view(np.uint8), weights[::2]):
+        with pytest.raises(TypeError):
+            plan(words, bad)
+    good = plan(words, weights)
+    batch, logits = np.zeros((2, *network.shape), np.int16), np.empty((2, network.num_classes), np.int32)
+    for images, out in ((batch.astype(np.int32), logits), (batch, logits.astype(np.int64)), (batch[..., ::-1], logits)):
+        with pytest.raises(TypeError):
+            good.run(images, 1, out)
+    for images, out in ((batch[:, :2].copy(), logits), (batch, logits[:1]), (batch, logits[:, :1].copy())):
+        with pytest.raises(native._native.EngineError, match="another shape"):
+            good.run(images, 1, out)
+    sampler = native._sampler(DiscreteGaussian("3").table)
+    with pytest.raises(native._native.EngineError, match="another shape"):
+        good.label(sampler, np.zeros((1, 2, 3), np.uint8), 1, 2, 0, False, 1, np.empty(3, np.uint16))
+
+
+def test_images_of_another_shape_or_dtype(network: IntegerNetwork) -> None:
+    engine = NativeNetwork(network)
+    for bad in (
+        np.zeros((1, 3, 6, 8), np.int16),
+        np.zeros((1, *network.shape), np.float32),
+        np.zeros(network.shape, np.int16),
+    ):
+        with pytest.raises(ParameterError, match="uint8 or int16 images"):
+            engine.logits(bad)
+    for bad_image in (np.zeros((3, 6, 8), np.uint8), np.zeros(network.shape, np.int16)):
+        with pytest.raises(ParameterError, match="uint8 image"):
+            engine.labels(bad_image, DiscreteGaussian("3").table, (1, 2), 0, 1)
+    flipped = np.arange(np.prod(network.shape), dtype=np.uint8).reshape(1, *network.shape)[..., ::-1]
+    np.testing.assert_array_equal(engine.logits(flipped), network.logits(flipped))
+
+
+def test_instruction_sets_are_chosen_by_name(network: IntegerNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert NativeNetwork(network, "portable").isa == "portable"
+    assert NativeNetwork(network).isa == [name for name, here in native.isas().items() if here][-1]
+    monkeypatch.setenv("HOLDFAST_ISA", "portable")
+    assert NativeNetwork(network).isa == "portable"
+    monkeypatch.setenv("HOLDFAST_ISA", "sse9")
+    with pytest.raises(ParameterError, match="this build has no instruction set 'sse9'"):
+        NativeNetwork(network)
+    for name in [name for name, here in native.isas().items() if not here]:
+        with pytest.raises(ParameterError, match=f"does not have the instruction set {name}"):
+            NativeNetwork(network, name)
+
+
+def test_without_the_engine(network: IntegerNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDFAST_NATIVE", "0")
+    assert native.isas() == {}
+    with pytest.raises(MissingDependency, match="use the reference engine"):
+        NativeNetwork(network)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1025])
+def test_a_bad_number_of_threads(network: IntegerNetwork, threads: int) -> None:
+    with pytest.raises(ParameterError, match=f"between 1 and 1024, not {threads}"):
+        NativeNetwork(network, threads=threads)
+
+
+def test_more_threads_than_cores_and_than_samples(network: IntegerNetwork) -> None:
+    image = np.full(network.shape, 90, np.uint8)
+    one, many = (NativeClassifier(network, DiscreteGaussian("25"), threads=threads) for threads in (1, 64))
+    for count in (1, 3, 200):
+        np.testing.assert_array_equal(many.labels(image, ADDRESS, 3, count), one.labels(image, ADDRESS, 3, count))
+
+
+def test_values_that_no_memory_holds() -> None:
+    """Zeros around a value count: this one takes four bytes for each of 16002 x 16002 pixels, though the result is small."""
+    weight, bias = np.ones((2, 1, 1, 1), np.int8), np.zeros(2, np.int32)
+    padded = Conv("conv", 0, weight, bias, PASS, stride=(8000, 8000), padding=(8000, 8000, 8000, 8000))
+    operations = [Input("input", (1, 2, 2), np.array([0], np.int32), PASS), padded, Flatten("flatten", 1)]
+    with pytest.raises(ParameterError, match="padding takes more than"):
+        NativeNetwork(IntegerNetwork(operations))
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell a process its memory")
+def test_nothing_leaks(network: IntegerNetwork) -> None:
+    words, weights = encode(network)
+    image, table = np.full(network.shape, 90, np.uint8), DiscreteGaussian("25").table
+
+    def call(times: int) -> None:
+        for _ in range(times):
+            NativeNetwork(network, threads=2).labels(image, table, (1, 2), 0, 3)
+            with pytest.raises(native._native.EngineError):
+                plan(words[:-1], weights)
+        gc.collect()
+
+    call(500)
+    before = resident_bytes()
+    call(2000)
+    assert resident_bytes() - before < 4 << 20
+
+
+def test_ctrl_c_ends_a_long_call() -> None:
+    engine = NativeNetwork(Layer(64, 64, (40, 40), factor=30).network(), "portable")
+    image, table = np.full((3, 40, 40), 90, np.uint8), DiscreteGaussian("25").table
+    timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
+    began = time.monotonic()
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        engine.labels(image, table, (1, 2), 0, 1_000_000)
+    assert time.monotonic() - began < 30
+
+
+def test_the_engine_needs_no_torch() -> None:
+    """``engine.native`` belongs to the trusted core: it must run where torch is not even installed."""
+    code = "import sys; sys.modules['torch'] = None; import holdfast.engine.native as n; print(sorted(n.isas()))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "portable" in found.stdout
