@@ -12,7 +12,7 @@ namespace {
 #define UNROLL _Pragma("GCC unroll 32")
 #define INLINE inline __attribute__((always_inline))
 
-constexpr int kLongest = 5;
+constexpr int kLongest = 4;  // pixels: as many as leave registers for the weights of two steps
 
 INLINE __m256i spread(const std::int8_t* four) {
   std::int32_t bytes;
@@ -26,6 +26,36 @@ INLINE __m256i products(__m256i inputs, __m256i weights) {
   return _mm256_maddubs_epi16(inputs, weights);
 }
 
+INLINE __m256i load_weights(const std::int8_t* weights) {
+  return _mm256_load_si256(reinterpret_cast<const __m256i*>(weights));
+}
+
+template <int kPixels, bool kSigned>
+INLINE void one_step(__m256i (&sums)[kPixels][2], const std::int8_t* in, std::ptrdiff_t stride,
+                     const std::int8_t* weights, __m256i ones) {
+  const __m256i low = load_weights(weights), high = load_weights(weights + 32);
+  UNROLL for (int p = 0; p < kPixels; ++p, in += stride) {
+    const __m256i four = spread(in);
+    sums[p][0] = _mm256_add_epi32(sums[p][0], _mm256_madd_epi16(products<kSigned>(four, low), ones));
+    sums[p][1] = _mm256_add_epi32(sums[p][1], _mm256_madd_epi16(products<kSigned>(four, high), ones));
+  }
+}
+
+// Two steps whose products are added in int16.
+template <int kPixels, bool kSigned>
+INLINE void mild_steps(__m256i (&sums)[kPixels][2], const std::int8_t* first, const std::int8_t* second,
+                       std::ptrdiff_t stride, const std::int8_t* weights, __m256i ones) {
+  const __m256i low = load_weights(weights), high = load_weights(weights + 32);
+  const __m256i next_low = load_weights(weights + 64), next_high = load_weights(weights + 96);
+  UNROLL for (int p = 0; p < kPixels; ++p, first += stride, second += stride) {
+    const __m256i a = spread(first), b = spread(second);
+    const __m256i lower = _mm256_add_epi16(products<kSigned>(a, low), products<kSigned>(b, next_low));
+    const __m256i upper = _mm256_add_epi16(products<kSigned>(a, high), products<kSigned>(b, next_high));
+    sums[p][0] = _mm256_add_epi32(sums[p][0], _mm256_madd_epi16(lower, ones));
+    sums[p][1] = _mm256_add_epi32(sums[p][1], _mm256_madd_epi16(upper, ones));
+  }
+}
+
 template <int kPixels, bool kSigned>
 void dot(const DotCall& call) {
   __m256i sums[kPixels][2];
@@ -35,18 +65,18 @@ void dot(const DotCall& call) {
   }
   const __m256i ones = _mm256_set1_epi16(1);
   const std::int8_t *weights = call.weights, *first = call.in;
-  const std::int32_t* const end = call.end;
+  const std::uint8_t* mild = call.mild;
+  const std::int32_t *offset = call.offsets, *const end = call.end;
   const std::ptrdiff_t stride = call.in_pixel;
-  for (const std::int32_t* offset = call.offsets; offset < end; ++offset, weights += kBlock * kGroup) {
-    const std::int8_t* in = first + *offset;
-    const __m256i low = _mm256_load_si256(reinterpret_cast<const __m256i*>(weights));
-    const __m256i high = _mm256_load_si256(reinterpret_cast<const __m256i*>(weights + 32));
-    UNROLL for (int p = 0; p < kPixels; ++p, in += stride) {
-      const __m256i four = spread(in);
-      sums[p][0] = _mm256_add_epi32(sums[p][0], _mm256_madd_epi16(products<kSigned>(four, low), ones));
-      sums[p][1] = _mm256_add_epi32(sums[p][1], _mm256_madd_epi16(products<kSigned>(four, high), ones));
+  for (; offset + 1 < end; offset += 2, mild += 2, weights += 2 * kBlock * kGroup) {
+    if (*mild) {
+      mild_steps<kPixels, kSigned>(sums, first + offset[0], first + offset[1], stride, weights, ones);
+    } else {
+      one_step<kPixels, kSigned>(sums, first + offset[0], stride, weights, ones);
+      one_step<kPixels, kSigned>(sums, first + offset[1], stride, weights + kBlock * kGroup, ones);
     }
   }
+  if (offset < end) one_step<kPixels, kSigned>(sums, first + *offset, stride, weights, ones);
   UNROLL for (int p = 0; p < kPixels; ++p) UNROLL for (int half = 0; half < 2; ++half)
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(call.sums + p * kBlock + 8 * half), sums[p][half]);
 }
@@ -84,11 +114,11 @@ INLINE __m256i load_sums(const std::int32_t* sums) {
 struct Avx2 {
   static int longest_tile(int, bool) { return kLongest; }
 
-  static Dot dot(int pixels, int, const Conv& conv) {
+  static Dot dot(int pixels, int, const Conv& conv, std::ptrdiff_t) {
     static constexpr Dot positive[] = {holdfast::dot<1, false>, holdfast::dot<2, false>, holdfast::dot<3, false>,
-                                       holdfast::dot<4, false>, holdfast::dot<5, false>};
+                                       holdfast::dot<4, false>};
     static constexpr Dot any[] = {holdfast::dot<1, true>, holdfast::dot<2, true>, holdfast::dot<3, true>,
-                                  holdfast::dot<4, true>, holdfast::dot<5, true>};
+                                  holdfast::dot<4, true>};
     return (conv.signed_input ? any : positive)[pixels - 1];
   }
 
@@ -169,6 +199,7 @@ const Kernels kAvx2 = {"avx2",
                        false,
                        panel_blocks,
                        false,
+                       true,
                        conv_rows<Avx2>,
                        depthwise,
                        input_by_channels<Avx2>,

@@ -12,11 +12,11 @@ struct Avx512Vnni {
 
   static bool fuses(const Conv& conv) { return !conv.raw && conv.law.narrow; }
 
-  static Dot dot(int pixels, int blocks, const Conv& conv) {
-    if (!fuses(conv)) return choose<End::kSums>(pixels, blocks, conv.shared);
-    if (!conv.factor) return choose<End::kValues>(pixels, blocks, conv.shared);
-    if (conv.small_factor) return choose<End::kSmallResidual>(pixels, blocks, conv.shared);
-    return choose<End::kLargeResidual>(pixels, blocks, conv.shared);
+  static Dot dot(int pixels, int blocks, const Conv& conv, std::ptrdiff_t stride) {
+    if (!fuses(conv)) return choose<End::kSums>(pixels, blocks, conv.shared, stride);
+    if (!conv.factor) return choose<End::kValues>(pixels, blocks, conv.shared, stride);
+    if (conv.small_factor) return choose<End::kSmallResidual>(pixels, blocks, conv.shared, stride);
+    return choose<End::kLargeResidual>(pixels, blocks, conv.shared, stride);
   }
 
   static void requantise(const std::int32_t* sums, const Requant& law, std::int64_t channel, std::int8_t* out) {
@@ -202,6 +202,7 @@ const Kernels kAvx512Vnni = {"avx512vnni",
                              true,
                              panel_blocks,
                              true,
+                             false,
                              conv_rows<Avx512Vnni>,
                              depthwise,
                              input,

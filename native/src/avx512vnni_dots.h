@@ -32,8 +32,8 @@ INLINE void add_dot(__m512i& sums, __m512i inputs, __m512i weights) {
   __asm__("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(inputs), "v"(weights));
 }
 
-// Addresses of pixels at a stride: one register for all if the stride is known, else one for every three pixels, so that
-// the stride is a factor of 0, 1 or 2.
+// Addresses of pixels at a stride: one register for all if the stride is known, else one for every three pixels, so
+// that the stride is a factor of 0, 1 or 2.
 template <int kPixels, int kStride>
 struct Pixels {
   const std::int8_t* first;
@@ -206,25 +206,33 @@ Dot plain(int pixels, std::integer_sequence<int, kIndex...>) {
   return dots[pixels - 1];
 }
 
-template <int kBlocks, End kEnd, int... kIndex>
+template <int kBlocks, End kEnd, int kStride, int... kIndex>
 Dot shared(int pixels, std::integer_sequence<int, kIndex...>) {
-  static constexpr Dot dots[] = {dot_shared<kIndex + 1, kBlocks, kEnd>...};
+  static constexpr Dot dots[] = {dot_shared<kIndex + 1, kBlocks, kEnd, kStride>...};
   return dots[pixels - 1];
 }
 
+// Values of one block of channels are the most frequent ones at which registers for addresses are worth saving.
 template <int kBlocks, End kEnd>
-Dot choose(int pixels, bool share) {
-  if constexpr (kLongestShared[kBlocks] > 0)
-    if (share) return shared<kBlocks, kEnd>(pixels, std::make_integer_sequence<int, kLongestShared[kBlocks]>());
+Dot shared(int pixels, std::ptrdiff_t stride) {
+  constexpr auto sizes = std::make_integer_sequence<int, kLongestShared[kBlocks]>();
+  return kBlocks == 1 && stride == kBlock ? shared<kBlocks, kEnd, kBlock>(pixels, sizes)
+                                          : shared<kBlocks, kEnd, 0>(pixels, sizes);
+}
+
+template <int kBlocks, End kEnd>
+Dot plain(int pixels) {
   return plain<kBlocks, kEnd>(pixels, std::make_integer_sequence<int, kLongestPlain[kBlocks]>());
 }
 
+// The function for tiles of so many pixels at a stride, and so many blocks of outputs.
 template <End kEnd>
-Dot choose(int pixels, int blocks, bool share) {
-  return blocks == 1   ? choose<1, kEnd>(pixels, share)
-         : blocks == 2 ? choose<2, kEnd>(pixels, share)
-         : blocks == 3 ? choose<3, kEnd>(pixels, share)
-                       : choose<4, kEnd>(pixels, share);
+Dot choose(int pixels, int blocks, bool share, std::ptrdiff_t stride) {
+  if (share) return blocks == 1 ? shared<1, kEnd>(pixels, stride) : shared<2, kEnd>(pixels, stride);
+  return blocks == 1   ? plain<1, kEnd>(pixels)
+         : blocks == 2 ? plain<2, kEnd>(pixels)
+         : blocks == 3 ? plain<3, kEnd>(pixels)
+                       : plain<4, kEnd>(pixels);
 }
 
 }  // namespace

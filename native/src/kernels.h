@@ -35,6 +35,7 @@ struct Panel {
   int row_steps;                // steps per row of the kernel
   const std::int32_t* offsets;  // of each step, from the window's first byte: kernel row, kernel column, channel group
   const std::int8_t* weights;   // [step][block][16 outputs][4 inputs]; sharing: [step][3 columns][block][16][4]
+  const std::uint8_t* mild;     // of each step: added to the next one's, its products in pairs stay within int16
 };
 
 struct Conv {
@@ -129,6 +130,7 @@ struct Kernels {
   // How many of so many blocks the next panel takes, for rows of so many pixels.
   int (*panel_blocks)(std::int64_t blocks, std::int64_t width, bool shared);
   bool shares_columns;
+  bool wants_mild;  // whether Panel::mild is of use
   void (*conv)(const Conv& conv, const ConvCall& call);
   void (*depthwise)(const Depthwise& conv, const ConvCall& call);
   void (*input)(const InputCall& call);

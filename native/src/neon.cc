@@ -70,7 +70,7 @@ INLINE void store_values(const int32x4_t (&values)[kQuarters], const Requant& la
 struct Neon {
   static int longest_tile(int, bool) { return kLongest; }
 
-  static Dot dot(int pixels, int, const Conv&) {
+  static Dot dot(int pixels, int, const Conv&, std::ptrdiff_t) {
     static constexpr Dot dots[] = {holdfast::dot<1>, holdfast::dot<2>, holdfast::dot<3>,
                                    holdfast::dot<4>, holdfast::dot<5>, holdfast::dot<6>};
     return dots[pixels - 1];
@@ -150,6 +150,7 @@ void depthwise(const Depthwise& conv, const ConvCall& call) {
 const Kernels kNeon = {"neon",
                        false,
                        panel_blocks,
+                       false,
                        false,
                        conv_rows<Neon>,
                        depthwise,

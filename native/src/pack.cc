@@ -1,6 +1,7 @@
 // Weights in the order in which kernels read them.
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 
 #include "plan.h"
@@ -128,6 +129,7 @@ class Packer {
     for (std::size_t i = 0; i < out_.panels.size(); ++i) {
       out_.panels[i].offsets = out_.offsets.data() + offsets_at[i];
       out_.panels[i].weights = out_.weights.data() + weights_at[i];
+      out_.panels[i].mild = out_.mild.empty() ? nullptr : out_.mild.data() + offsets_at[i];
     }
   }
 
@@ -140,7 +142,21 @@ class Packer {
           for (std::int64_t t = 0; t < together; ++t) pack_step(first, blocks, c, i, j + t);
         }
     const std::int64_t row_steps = columns * (channels.end - channels.first) / kGroup;
-    out_.panels.push_back({static_cast<int>(first), blocks, static_cast<int>(row_steps), nullptr, nullptr});
+    out_.panels.push_back({static_cast<int>(first), blocks, static_cast<int>(row_steps), nullptr, nullptr, nullptr});
+    if (plan_.kernels->wants_mild) find_mild(static_cast<std::size_t>(blocks * kBlock * kGroup));
+  }
+
+  // Inputs are at most 127 in magnitude: two pairs of products fit int16 if their four weights sum to at most 258.
+  void find_mild(std::size_t step_bytes) {
+    const std::size_t steps = out_.offsets.size() - out_.mild.size();
+    const std::int8_t* weight = out_.weights.data() + out_.weights.size() - steps * step_bytes;
+    const auto pair = [](const std::int8_t* w) { return std::abs(int{w[0]}) + std::abs(int{w[1]}); };
+    for (std::size_t step = 0; step < steps; ++step, weight += step_bytes) {
+      bool mild = step + 1 < steps;
+      for (std::size_t i = 0; mild && i < step_bytes; i += 2)
+        mild = pair(weight + i) + pair(weight + step_bytes + i) <= 258;
+      out_.mild.push_back(mild);
+    }
   }
 
   void pack_step(std::int64_t first, int blocks, std::int64_t channel, std::int64_t i, std::int64_t j) {

@@ -64,6 +64,7 @@ struct PackedConv {
   std::vector<Panel> panels;
   std::vector<std::int32_t> offsets;
   Lines<std::int8_t> weights;
+  std::vector<std::uint8_t> mild;
   Lines<std::int32_t> bias, factor;
   std::vector<std::int32_t> first_row, end_row;
   bool small_factor = false, shared = false, signed_input = false, shifted = false, depthwise = false;

@@ -33,7 +33,7 @@ struct Portable {
     }
   }
 
-  static Dot dot(int pixels, int, const Conv&) {
+  static Dot dot(int pixels, int, const Conv&, std::ptrdiff_t) {
     return pixels == 1 ? dot<1> : pixels == 2 ? dot<2> : pixels == 3 ? dot<3> : dot<4>;
   }
 
@@ -49,6 +49,7 @@ int one_block(std::int64_t, std::int64_t, bool) { return 1; }
 const Kernels kPortable = {"portable",
                            false,
                            one_block,
+                           false,
                            false,
                            conv_rows<Portable>,
                            depthwise_by_blocks<Portable>,

@@ -4,8 +4,8 @@
 //   static void requantise(const std::int32_t* sums, const Requant& law, std::int64_t channel, std::int8_t* out);
 //     the law on one block of sums, channels channel .. channel + 15
 //   static int longest_tile(int blocks, bool shared);
-//   static Dot dot(int pixels, int blocks, const Conv& conv);
-//     the function for tiles of so many pixels, at most longest_tile
+//   static Dot dot(int pixels, int blocks, const Conv& conv, std::ptrdiff_t stride);
+//     the function for tiles of so many pixels at this distance, at most longest_tile
 //   static bool fuses(const Conv& conv);
 //     whether that function applies the law and stores the values, or leaves sums
 //   static void finish(const FinishCall& call);
@@ -26,6 +26,7 @@ struct DotCall {
   std::ptrdiff_t in_pixel;
   const std::int32_t *offsets, *end;  // of the steps
   const std::int8_t* weights;
+  const std::uint8_t* mild;  // of the steps, or null
   const std::int32_t* bias;
   bool signed_input, skip_left, skip_right;
   // Where the law is fused: as in FinishCall, for the same pixels.
@@ -103,7 +104,7 @@ struct PanelRun {
     tiles = (call.width + longest - 1) / longest;
     size = call.width / tiles, larger = call.width % tiles;
     for (int i = 0; i < 2; ++i)
-      dots[i] = Isa::dot(static_cast<int>(smaller<std::int64_t>(size + i, longest)), panel.blocks, conv);
+      dots[i] = Isa::dot(static_cast<int>(smaller<std::int64_t>(size + i, longest)), panel.blocks, conv, call.in_pixel);
     channel = panel.first * kBlock, width = panel.blocks * kBlock;
     step_bytes = width * kGroup * (conv.shared ? 3 : 1);
     fused = Isa::fuses(conv);
@@ -128,6 +129,7 @@ struct PanelRun {
             panel.offsets + first,
             panel.offsets + static_cast<std::int64_t>(call.end_row[y]) * panel.row_steps,
             panel.weights + first * step_bytes,
+            panel.mild ? panel.mild + first : nullptr,
             conv.bias + channel,
             conv.signed_input,
             call.skip_left,
