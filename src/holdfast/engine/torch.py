@@ -28,7 +28,7 @@ from holdfast.models import to_input
 from holdfast.protocols import Noise
 from holdfast.records import Address, Preprocessing
 
-__all__ = ["BLOCK", "DTYPES", "TorchClassifier", "labels_depend_on_device", "labels_depend_on_threads"]
+__all__ = ["BLOCK", "DTYPES", "TorchClassifier", "cpu_threads", "labels_depend_on_device", "labels_depend_on_threads"]
 
 BLOCK = 256
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -157,7 +157,7 @@ class TorchClassifier:
 
     def _logits(self, z: torch.Tensor) -> torch.Tensor:
         """One forward pass of exactly ``block`` rows of integers (or float32, for continuous noise)."""
-        with torch.inference_mode(), _threads(self.threads), _deterministic(self.device):
+        with torch.inference_mode(), cpu_threads(self.threads), _deterministic(self.device):
             batch = to_input(z.to(self.device), self.preprocessing, DTYPES[self.dtype], self._layout)
             logits: torch.Tensor = self._module(batch)
             return logits
@@ -199,8 +199,8 @@ def labels_depend_on_device(classifier: TorchClassifier, image: NDArray[np.uint8
 
 
 @contextmanager
-def _threads(wanted: int) -> Iterator[None]:
-    """Torch's number of threads while a forward pass runs."""
+def cpu_threads(wanted: int) -> Iterator[None]:
+    """Torch's number of CPU threads while the context lasts."""
     before = torch.get_num_threads()
     if before == wanted:
         yield

@@ -7,7 +7,6 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -17,6 +16,7 @@ import torch
 from holdfast.compression import to_integer
 from holdfast.engine.integer import IntegerClassifier
 from holdfast.engine.native import NativeClassifier, isas
+from holdfast.engine.torch import cpu_threads
 from holdfast.intnet import IntegerNetwork
 from holdfast.models import ModelSpec, build, to_input
 from holdfast.noise import noise_law
@@ -123,7 +123,7 @@ def _torch_loop(network: Network, dtype: torch.dtype, layout: torch.memory_forma
 
     def label(count: int) -> int:
         done = 0
-        with torch.inference_mode(), _one_thread():
+        with torch.inference_mode(), cpu_threads(1):
             while done < count:
                 noisy = image + torch.randn((_BLOCK, *network.spec.shape)) * sigma_px
                 batch = to_input(noisy, network.spec.preprocessing, dtype, layout)
@@ -132,16 +132,6 @@ def _torch_loop(network: Network, dtype: torch.dtype, layout: torch.memory_forma
         return done
 
     return label
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _rate(label: Labeller, seconds: float) -> float:
