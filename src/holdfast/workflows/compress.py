@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from holdfast import __version__
-from holdfast.compression import Twin, require_equal, to_twin
+from holdfast.compression import Twin, require_equal, saturated_shares, to_twin
 from holdfast.data import DataSet
 from holdfast.errors import ParameterError
 from holdfast.intnet import IntegerNetwork
@@ -25,7 +25,7 @@ from holdfast.training.draws import generator, integer_noise
 from holdfast.training.objectives import Distilled
 from holdfast.workflows.classifiers import INTEGER_SUFFIX, Network
 
-__all__ = ["METHODS", "CompressRequest", "CompressResult", "compress_network", "saturated_shares"]
+__all__ = ["METHODS", "CompressRequest", "CompressResult", "compress_network"]
 
 METHODS = ("int8",)
 _VALIDATION, _COMPARED = 2000, 64
@@ -126,22 +126,6 @@ def compress_network(
         4 * sum(p.numel() for p in module.parameters()),
         request.out.stat().st_size,
     )
-
-
-def saturated_shares(twin: Twin, images: NDArray[np.int16]) -> tuple[float, ...]:
-    """For every operation: the share of its values that a clamp has cut or could have cut; 0 for raw logits.
-
-    The lower clamp of a ReLU cuts by intention and is not counted. Saturating harms no certificate; much of it costs
-    accuracy.
-    """
-    shares = []
-    with torch.no_grad():
-        for value, step in zip(twin.values(torch.from_numpy(images)), twin.plan.steps, strict=True):
-            cut = value.q >= 127
-            if step.low < 0:
-                cut = cut | (value.q <= -127)
-            shares.append(float(cut.double().mean()) if step.group >= 0 else 0.0)
-    return tuple(shares)
 
 
 def _check(request: CompressRequest, training: DataSet) -> None:

@@ -15,14 +15,14 @@ import torch
 from float_graphs import Graph, graph_of
 
 from holdfast import data, intnet
-from holdfast.compression import Twin, to_twin
+from holdfast.compression import Twin, saturated_shares, to_twin
 from holdfast.compression.plan import make_plan
 from holdfast.data import DataSet
 from holdfast.errors import ConversionError, ParameterError, RunMismatch
 from holdfast.records import Preprocessing
 from holdfast.training import EpochRecord, named
 from holdfast.workflows.classifiers import Network, load_network
-from holdfast.workflows.compress import CompressRequest, CompressResult, compress_network, saturated_shares
+from holdfast.workflows.compress import CompressRequest, CompressResult, compress_network
 
 RECIPE = named("qat", epochs=2, flip=False, crop=0)
 FILES = {"net.hfi", "net.csv"}
