@@ -56,7 +56,7 @@ def compress(
     from holdfast import data as datasets
     from holdfast.errors import ParameterError
     from holdfast.intnet import IntegerNetwork
-    from holdfast.workflows.classifiers import load_network, parse_preprocessing
+    from holdfast.workflows.classifiers import load_network, parse_preprocessing, sigma_of
     from holdfast.workflows.compress import CompressRequest, compress_network
     from holdfast.workflows.train import recipe_for
 
@@ -65,14 +65,11 @@ def compress(
     network = load_network(model, weights=weights, preprocessing=preprocessing, shape=training.shape)
     if isinstance(network, IntegerNetwork):
         raise ParameterError(f"{model} is an integer network already")
-    chosen = sigma or network.metadata.get("sigma")
-    if chosen is None:
-        raise ParameterError("the network does not say at which noise it was trained: give --sigma")
     recipe = recipe_for("qat", training, flip, crop, epochs=qat_epochs, lr=lr, batch=batch) if qat_epochs else None
     request = CompressRequest(
         network=network,
         source=str(weights or model),
-        sigma=str(chosen),
+        sigma=sigma_of(network, sigma),
         recipe=recipe,
         out=out,
         method=method,

@@ -22,7 +22,7 @@ from holdfast.protocols import Noise
 from holdfast.records import Preprocessing
 from holdfast.rounding import exact_decimal
 
-__all__ = ["ENGINES", "INTEGER_SUFFIX", "Network", "as_classifier", "load_network", "parse_preprocessing"]
+__all__ = ["ENGINES", "INTEGER_SUFFIX", "Network", "as_classifier", "load_network", "parse_preprocessing", "sigma_of"]
 
 INTEGER_SUFFIX = ".hfi"
 """How the name of an integer network's file ends."""
@@ -135,10 +135,7 @@ def as_classifier(
         ParameterError: an option that such a network does not have; no sigma was given and none is recorded, or a
             value is out of range.
     """
-    chosen = sigma if sigma is not None else network.metadata.get("sigma")
-    if chosen is None:
-        raise ParameterError("the network does not say at which noise it was trained: give --sigma")
-    law = noise_law(noise, exact_decimal(str(chosen), "sigma") * 255)
+    law = noise_law(noise, exact_decimal(sigma_of(network, sigma), "sigma") * 255)
     if isinstance(network, IntegerNetwork):
         if dtype != "float32" or device != "cpu":
             raise ParameterError(
@@ -172,3 +169,15 @@ def _integer_classifier(
     if chosen == "reference":
         return IntegerClassifier(network, noise, clip)
     return NativeClassifier(network, noise, clip, threads=threads or len(os.sched_getaffinity(0)))
+
+
+def sigma_of(network: Network | IntegerNetwork, sigma: str | None) -> str:
+    """The scale of the noise: what the user said, or else what the network says it was trained at.
+
+    Raises:
+        ParameterError: neither says anything.
+    """
+    chosen = sigma if sigma is not None else network.metadata.get("sigma")
+    if chosen is None:
+        raise ParameterError("the network does not say at which noise it was trained: give --sigma")
+    return str(chosen)
