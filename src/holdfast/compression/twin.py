@@ -63,7 +63,7 @@ _BIAS_LIMIT, _FACTOR_LIMIT, _SMALLEST_SCALE = 2.0**29, 2.0**22, 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """Integers (as floats) and the real size of one step; raw logits may have been made with it too."""
+    """Integers (as floats), and the real size of one step of them."""
 
     q: Tensor
     scale: Tensor
@@ -79,7 +79,7 @@ class Twin(nn.Module):
 
     Guarantee:
         In evaluation mode, on the CPU, :meth:`logits` equals :meth:`integer_network`'s logits on every int16 image,
-        times one positive factor (tested, not proved, for the converted network: see ``equal_on``).
+        exactly: tested, and checked at every conversion by :func:`~holdfast.compression.integer.require_equal`.
     """
 
     def __init__(self, plan: Plan, scales: Sequence[float], preprocessing: Preprocessing) -> None:
