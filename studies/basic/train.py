@@ -46,6 +46,7 @@ CONFIGURATIONS = (
     Configuration("cifar10-resnet20-sigma0.5", "cifar10", "resnet20", "0.5", 30, CIFAR10, True, 4, True),
     Configuration("cifar10-resnet20-sigma0.25", "cifar10", "resnet20", "0.25", 30, CIFAR10, True, 4, True),
     Configuration("cifar10-resnet20-sigma1.0", "cifar10", "resnet20", "1.0", 30, CIFAR10, True, 4, True),
+    Configuration("cifar10-resnet20-sigma0.12", "cifar10", "resnet20", "0.12", 30, CIFAR10, True, 4, True),
     Configuration("mnist-cnn-small-sigma0.25", "mnist", "cnn-small", "0.25", 30, MNIST, False, 2, False),
     Configuration("mnist-cnn-small-sigma0.5", "mnist", "cnn-small", "0.5", 30, MNIST, False, 2, False),
 )

@@ -10,6 +10,7 @@ import typer
 from holdfast.cli.options import (
     AlphaOption,
     BatchOption,
+    CompileOption,
     DataDirOption,
     DeviceOption,
     DtypeOption,
@@ -50,6 +51,7 @@ def certify(
     ] = None,
     noise: NoiseOption = "discrete",
     dtype: DtypeOption = "float32",
+    compiled: CompileOption = False,
     device: DeviceOption = "cpu",
     threads: ThreadsOption = None,
     engine: EngineOption = None,
@@ -96,7 +98,15 @@ def certify(
     preprocessing = parse_preprocessing(mean, std, dataset.shape[0])
     network = load_network(model, weights=weights, preprocessing=preprocessing, shape=dataset.shape)
     classifier = as_classifier(
-        network, sigma=sigma, noise=noise, dtype=dtype, device=device, threads=threads, clip=clip, engine=engine
+        network,
+        sigma=sigma,
+        noise=noise,
+        dtype=dtype,
+        device=device,
+        threads=threads,
+        clip=clip,
+        engine=engine,
+        compiled=compiled,
     )
     chosen = work.choose_indices(len(dataset), limit, indices)
     if estimate:

@@ -10,6 +10,7 @@ import typer
 from holdfast.cli.options import (
     AlphaOption,
     BatchOption,
+    CompileOption,
     DataDirOption,
     DeviceOption,
     DtypeOption,
@@ -41,6 +42,7 @@ def predict(
     alpha: AlphaOption = "0.001",
     noise: NoiseOption = "discrete",
     dtype: DtypeOption = "float32",
+    compiled: CompileOption = False,
     device: DeviceOption = "cpu",
     threads: ThreadsOption = None,
     engine: EngineOption = None,
@@ -65,7 +67,14 @@ def predict(
     preprocessing = parse_preprocessing(mean, std, shape[0])
     network = load_network(model, weights=weights, preprocessing=preprocessing, shape=shape)
     classifier = as_classifier(
-        network, sigma=sigma, noise=noise, dtype=dtype, device=device, threads=threads, engine=engine
+        network,
+        sigma=sigma,
+        noise=noise,
+        dtype=dtype,
+        device=device,
+        threads=threads,
+        engine=engine,
+        compiled=compiled,
     )
     began = time.monotonic()
     with progress("predict") as report:

@@ -114,7 +114,7 @@ def _compute(request: ComputeRequest) -> list[Any]:
 
     def classifier_of(run: Run) -> NoisyClassifier:
         """As in the run, as far as this machine can."""
-        kinds: dict[str, type] = {"dtype": str, "threads": int, "clip": bool}
+        kinds: dict[str, type] = {"dtype": str, "threads": int, "clip": bool, "compiled": bool}
         how: dict[str, Any] = {k: v for k, v in run.classifier.items() if k in kinds and type(v) is kinds[k] and v}
         return as_classifier(network, sigma=run.sigma, noise=run.noise, device=request.device, **how)
 

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from holdfast.compression.product import quick_gradients
 from holdfast.intnet import quantise_ratio
 
 __all__ = ["Multipliers", "multipliers", "requantise", "round_clamped", "rounded"]
@@ -68,7 +69,8 @@ def requantise(
 
     Returns:
         Integers in [low, high], dtype of ``accumulator``. Computed in float64, exactly, under the bounds that
-        :mod:`holdfast.intnet.ranges` proves.
+        :mod:`holdfast.intnet.ranges` proves; in float32 where :func:`~holdfast.compression.product.quick_gradients`
+        allows, for training only: a result may then be off by one next to a tie.
     """
     scaled = torch.from_numpy(np.ldexp(law[0].astype(np.float64), -law[1].astype(np.int64))).to(ratio.device)
     result: Tensor = _Requantise.apply(  # type: ignore[no-untyped-call]
@@ -107,11 +109,12 @@ class _Requantise(torch.autograd.Function):
         residual: Tensor | None,
     ) -> Tensor:
         along = (-1,) + (1,) * (accumulator.ndim - 2)
+        kind = torch.float32 if quick_gradients(accumulator) else torch.float64
         total = accumulator
         if factor is not None and residual is not None:
-            total = torch.addcmul(accumulator.double(), residual, factor.reshape(along))
-        offset = bias * scaled + 0.5  # exact, as every sum below: the numerators stay within 2^53
-        result = total.double().mul(scaled.reshape(along)).add_(offset.reshape(along)).floor_()
+            total = torch.addcmul(accumulator.to(kind), residual, factor.to(kind).reshape(along))
+        offset = bias * scaled + 0.5  # in float64 exact, as every sum below: the numerators stay within 2^53
+        result = total.to(kind).mul(scaled.to(kind).reshape(along)).add_(offset.to(kind).reshape(along)).floor_()
         result = result.clamp_(low, high).to(accumulator.dtype)
         learnt = total.to(accumulator.dtype) if ctx.needs_input_grad[2] else None
         ctx.save_for_backward(result, learnt, bias, ratio, factor, residual)

@@ -33,6 +33,7 @@ from holdfast.compression.graph import (
     FloatSubsample,
 )
 from holdfast.compression.plan import RAW, Plan, Step
+from holdfast.compression.product import sums
 from holdfast.compression.straight_through import multipliers, requantise, round_clamped, rounded
 from holdfast.errors import ConversionError
 from holdfast.intnet import (
@@ -57,7 +58,6 @@ from holdfast.records import Preprocessing
 
 __all__ = ["Twin", "Value"]
 
-_FLOAT32_EXACT = 1 << 24
 _BIAS_LIMIT, _FACTOR_LIMIT, _SMALLEST_SCALE = 2.0**29, 2.0**22, 1e-12
 
 
@@ -157,7 +157,7 @@ class Twin(nn.Module):
         weight, bias, factor, unit = self._weighted_numbers(
             position, step, source.scale, None if other is None else other.scale
         )
-        accumulator = self._product(node, source.q, weight)
+        accumulator = sums(node, source.q, weight, float64=self._exact)
         if step.group == RAW:
             along = (-1,) + (1,) * (accumulator.ndim - 2)
             total = accumulator.double() + bias.reshape(along)
@@ -188,19 +188,6 @@ class Twin(nn.Module):
         whole = rounded(weight / size.reshape(along))  # within [-127, 127], as size is no less than largest
         factor = None if residual_scale is None else rounded(residual_scale / unit)
         return whole, rounded(bias / unit), factor, unit
-
-    def _product(self, node: FloatConv | FloatLinear, q: Tensor, weight: Tensor) -> Tensor:
-        """Exact integer sums: in float32 where every partial sum stays below 2^24, else in float64."""
-        small = float(weight.detach().abs().flatten(1).sum(1).max()) * 127 < _FLOAT32_EXACT
-        kind = torch.float32 if small and not self._exact else torch.float64
-        q, weight = q.to(kind), weight.to(kind)
-        if isinstance(node, FloatLinear):
-            return F.linear(q, weight)
-        top, bottom, left, right = node.padding
-        padding = (top, left)
-        if (top, left) != (bottom, right):
-            q, padding = F.pad(q, (left, right, top, bottom)), (0, 0)
-        return F.conv2d(q, weight, None, node.stride, padding, node.dilation, node.groups)
 
     def _add(self, step: Step, a: Value, b: Value) -> Value:
         scale = self.scale_of(step.group)

@@ -13,7 +13,6 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from holdfast.noise.philox import word_lanes
 from holdfast.noise.tables import check_range, check_sigma_px
 from holdfast.records import Address
 from holdfast.rounding import exact_decimal
@@ -23,7 +22,10 @@ __all__ = ["ContinuousGaussian"]
 
 @final
 class ContinuousGaussian:
-    """Normal noise as a function of the address: ``sigma * ndtri((w + 1/2) / 2^32)``, rounded to float32.
+    """Normal noise as a function of the address: each sample has a stream of its own, NumPy's float32 ziggurat on its
+    Philox4x64, with the address as key and the sample's number in the upper half of the counter.
+
+    NumPy does not promise the same numbers in all its versions; the version is part of the digest.
 
     Args:
         sigma_px: scale in grey levels: a decimal string, int or Fraction in (0, 2400].
@@ -41,8 +43,9 @@ class ContinuousGaussian:
 
     @property
     def digest(self) -> str:
-        """Hex SHA-256 of the law's name and scale."""
-        return hashlib.sha256(f"continuous float32 ndtri philox4x32-10 {self.sigma_px}".encode()).hexdigest()
+        """Hex SHA-256 of the law's name, its scale, and NumPy's version."""
+        text = f"continuous float32 numpy {np.__version__} ziggurat philox4x64-10 {self.sigma_px}"
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def sample(self, address: Address, start: int, count: int, dimension: int) -> NDArray[np.float32]:
         """Noise of samples ``start .. start+count-1``: float32, shape (count, dimension).
@@ -50,13 +53,11 @@ class ContinuousGaussian:
         Raises:
             ParameterError: a negative range, or more than 2^24 coordinates.
         """
-        from scipy.special import ndtri
-
         check_range(start, count, dimension)
-        blocks = -(-dimension // 4)
-        out = np.empty((count * blocks, 4), dtype=np.float32)
-        for first, lanes in word_lanes(address.philox_key(), start, count, blocks):
-            out[first : first + lanes.shape[1]] = (ndtri((lanes.T + 0.5) * 2.0**-32) * float(self.sigma_px)).astype(
-                np.float32
-            )
-        return out.reshape(count, blocks * 4)[:, :dimension]
+        low, high = address.philox_key()
+        key, out = low | high << 32, np.empty((count, dimension), dtype=np.float32)
+        for sample in range(start, start + count):
+            stream = np.random.Generator(np.random.Philox(key=key, counter=sample << 128))
+            stream.standard_normal(out=out[sample - start], dtype=np.float32)
+        out *= np.float32(self.sigma_px)
+        return out

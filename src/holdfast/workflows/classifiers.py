@@ -117,6 +117,7 @@ def as_classifier(
     threads: int | None = None,
     clip: bool = False,
     engine: str | None = None,
+    compiled: bool = False,
 ) -> TorchClassifier | IntegerClassifier | NativeClassifier:
     """The network as a noisy classifier.
 
@@ -130,6 +131,7 @@ def as_classifier(
         clip: for integer networks: clip noisy pixels to 0..255.
         engine: for integer networks: ``native``, ``reference``, or by default native where it was built. The labels are
             the same.
+        compiled: for float networks: through ``torch.compile``.
 
     Raises:
         ParameterError: an option that such a network does not have; no sigma was given and none is recorded, or a
@@ -137,9 +139,9 @@ def as_classifier(
     """
     law = noise_law(noise, exact_decimal(sigma_of(network, sigma), "sigma") * 255)
     if isinstance(network, IntegerNetwork):
-        if dtype != "float32" or device != "cpu":
+        if dtype != "float32" or device != "cpu" or compiled:
             raise ParameterError(
-                "an integer network has no --dtype and runs on the CPU: leave --dtype and --device out"
+                "an integer network has no --dtype or --compile and runs on the CPU: leave them and --device out"
             )
         return _integer_classifier(network, law, clip, engine, threads)
     if engine is not None:
@@ -157,6 +159,7 @@ def as_classifier(
         dtype=dtype,
         device=device,
         threads=threads,
+        compiled=compiled,
     )
 
 

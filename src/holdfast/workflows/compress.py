@@ -149,6 +149,7 @@ def _train(
     twin: Twin, request: CompressRequest, training: DataSet, test: DataSet, on_epoch: Callable[[EpochRecord], None]
 ) -> None:
     assert request.recipe is not None
+    teacher = request.network.module.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     train(
         twin,
         training.images,
@@ -157,8 +158,7 @@ def _train(
         sigma=request.sigma,
         recipe=request.recipe,
         seed=request.seed,
-        objective=Distilled(request.network.module.eval(), request.network.spec.preprocessing),
-        precision="float32",
+        objective=Distilled(teacher, request.network.spec.preprocessing, choose("cpu")),
         compiled=False,
         state_path=request.out.with_suffix(".state"),
         log_path=request.out.with_suffix(".csv"),

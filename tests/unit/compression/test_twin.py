@@ -13,7 +13,7 @@ import torch
 from float_graphs import Graph, graph_of
 from numpy.typing import NDArray
 
-from holdfast.compression import Twin
+from holdfast.compression import Twin, product
 from holdfast.compression import twin as twins
 from holdfast.compression.calibrate import initial_scales
 from holdfast.compression.evaluate import each_value
@@ -111,7 +111,7 @@ def test_sums_beyond_float32_are_made_in_float64(monkeypatch: pytest.MonkeyPatch
     assert int(np.abs(network.logits(batch)).max()) > 1 << 24
     require_agreement(twin, batch)
     exact = twin.logits(torch.from_numpy(batch))
-    monkeypatch.setattr(twins, "_FLOAT32_EXACT", 1 << 60)
+    monkeypatch.setattr(product, "_FLOAT32_EXACT", 1 << 60)
     assert not torch.equal(twin.logits(torch.from_numpy(batch)), exact), "without the switch there is a difference"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -14,9 +16,9 @@ from holdfast.engine import torch as engine
 from holdfast.engine.torch import BLOCK, DTYPES, TorchClassifier, labels_depend_on_device, labels_depend_on_threads
 from holdfast.errors import ParameterError
 from holdfast.models import to_input
-from holdfast.noise import noise_law
+from holdfast.noise import DiscreteGaussian, noise_law
 from holdfast.protocols import NoisyClassifier
-from holdfast.records import Address
+from holdfast.records import Address, Preprocessing, Purpose
 
 Make = Callable[..., Any]
 Images = np.ndarray
@@ -186,3 +188,55 @@ def test_labels_that_change_with_the_device_are_noticed(
     other.device = torch.device("meta")
     monkeypatch.setattr(TorchClassifier, "labels", lambda self, *_: np.array([differs and self.device.type == "cpu"]))
     assert labels_depend_on_device(other, image, address) == differs
+
+
+@pytest.fixture(scope="module")
+def compiled_pair() -> tuple[TorchClassifier, TorchClassifier]:
+    """One small network, as it is and compiled."""
+    if shutil.which(os.environ.get("CXX", "g++")) is None:
+        pytest.skip("torch.compile needs a C++ compiler, and there is none")
+    torch.manual_seed(3)
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 4, 3, padding=1),
+        torch.nn.BatchNorm2d(4),
+        torch.nn.ReLU(),
+        torch.nn.Flatten(),
+        torch.nn.Linear(256, 5),
+    )
+    plain, fast = (
+        TorchClassifier(
+            module,
+            num_classes=5,
+            shape=(1, 8, 8),
+            preprocessing=Preprocessing((0.5,), (0.5,)),
+            noise=DiscreteGaussian("30.6"),
+            compiled=compiled,
+            threads=1,
+        )
+        for compiled in (False, True)
+    )
+    return plain, fast
+
+
+def test_a_compiled_network_is_another_classifier(compiled_pair: tuple[TorchClassifier, TorchClassifier]) -> None:
+    plain, fast = compiled_pair
+    assert plain.fingerprint != fast.fingerprint
+    assert fast.description["compiled"] is True
+    assert "compiled" not in plain.description
+    assert fast.description["graph"] == plain.description["graph"]
+
+
+def test_a_compiled_network_computes_the_same_function(compiled_pair: tuple[TorchClassifier, TorchClassifier]) -> None:
+    plain, fast = compiled_pair
+    images = np.random.default_rng(1).integers(0, 256, (300, 1, 8, 8)).astype(np.uint8)
+    assert np.allclose(plain.logits(images), fast.logits(images), atol=1e-5)
+
+
+def test_labels_of_a_compiled_network_are_functions_of_the_address(
+    compiled_pair: tuple[TorchClassifier, TorchClassifier],
+) -> None:
+    image, address = np.full((1, 8, 8), 90, np.uint8), Address(bytes(32), bytes(range(32)), Purpose.ESTIMATE)
+    whole = compiled_pair[1].labels(image, address, 0, 600)
+    parts = [compiled_pair[1].labels(image, address, start, 200) for start in (0, 200, 400)]
+    assert np.array_equal(whole, np.concatenate(parts))
+    assert len(set(whole.tolist())) > 1

@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from holdfast.digest import array_digest
-from holdfast.models import to_input
 from holdfast.records import Preprocessing
 from holdfast.training.batches import Batch
 from holdfast.training.objectives.protocol import Classify, Draw, Outcome
+from holdfast.training.precision import Execution
 
 __all__ = ["Distilled"]
 
@@ -30,6 +30,7 @@ class Distilled:
     Attributes:
         teacher: the float network, in evaluation mode.
         preprocessing: the map from pixels to its input.
+        execution: how it is run.
 
     References:
         Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network (temperature 1).
@@ -38,6 +39,7 @@ class Distilled:
     name: ClassVar[str] = "distilled"
     teacher: nn.Module
     preprocessing: Preprocessing
+    execution: Execution
 
     def __call__(self, classify: Classify, batch: Batch, draw: Draw) -> Outcome:
         """The loss of one batch."""
@@ -49,9 +51,7 @@ class Distilled:
 
     @torch.no_grad()
     def _teach(self, noisy: Tensor) -> Tensor:
-        inputs = to_input(noisy, self.preprocessing, memory_format=torch.channels_last)
-        logits: Tensor = self.teacher(inputs)
-        return logits.log_softmax(1)
+        return self.execution.classifier(self.teacher, self.preprocessing)(noisy).log_softmax(1)
 
     def to_json(self) -> dict[str, Any]:
         """Name and the SHA-256 of the teacher's tensors, as JSON values."""
