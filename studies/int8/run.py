@@ -1,53 +1,37 @@
 #!/usr/bin/env python3
 """The int8 study: digits and MNIST, float network against integer network, by the three methods of the IntRS paper.
 
-usage: python studies/int8/run.py [--data-dir DIR] [--work-dir DIR] [--only NAME ...] [--threads N]
+usage: python -m studies.int8.run [--data-dir DIR] [--work-dir DIR] [--only NAME ...] [--threads N]
 
 Compresses each float network (4 epochs of quantisation-aware training), then certifies 2000 test images (digits: all 500)
-at n = 1000, alpha = 0.001 with
-
-    IntRS-quant          the integer network, discrete Gaussian noise
-    FloatRS-fp           the float network, continuous noise
-    FloatRS-quant        continuous noise added, rounded to whole grey levels, the integer network
-    FloatRS-quant, clip  the same, clipped to 0..255
-
-and writes studies/int8/results.md. Interrupted, it continues; what is there already is not computed again.
+at n = 1000, alpha = 0.001 by the methods of studies/certifying.py, and writes
+studies/int8/results.md. Interrupted, it continues; what is there already is not computed again.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+
+from studies.certifying import ALPHA, METHODS, METRICS, N0, Results, certify, loss_table, metric_table, results_of
 
 from holdfast import data
 from holdfast.data import DataSet
 from holdfast.intnet import IntegerNetwork
 from holdfast.ledger import Ledger
 from holdfast.models import ModelSpec, build, checkpoint
-from holdfast.records import Certificate, Preprocessing, Run
-from holdfast.rounding import certified_at, cut_text, decimal_text, truncated_text
-from holdfast.stats import (
-    PairedCounts,
-    accuracy_among_certified,
-    average_certified_radius,
-    certified_accuracy,
-    certified_percentage,
-    difference_upper_up,
-)
+from holdfast.records import Preprocessing, Run
 from holdfast.training import EpochRecord, accuracy, choose, named, train
 from holdfast.workflows.allocator import keep_freed_memory
-from holdfast.workflows.certify import Progress, certify_inputs, choose_indices, open_run
-from holdfast.workflows.classifiers import Network, as_classifier, load_network
+from holdfast.workflows.classifiers import Network, load_network
 from holdfast.workflows.compress import CompressRequest, compress_network
 from holdfast.workflows.train import recipe_for
 
 HERE = Path(__file__).resolve().parent
 MODELS = HERE.parent / "models"
-N0, N, ALPHA, INPUTS = 100, 1000, "0.001", 2000
-EPOCHS, LEVEL = 4, Fraction(1, 20)
+N, INPUTS, EPOCHS = 1000, 2000, 4
 
 
 @dataclass(frozen=True)
@@ -63,24 +47,6 @@ CONFIGURATIONS = (
     Configuration("digits-cnn-small-sigma0.15", "digits", "0.15"),
     Configuration("mnist-cnn-small-sigma0.25", "mnist", "0.25"),
     Configuration("mnist-cnn-small-sigma0.5", "mnist", "0.5"),
-)
-
-
-@dataclass(frozen=True)
-class Method:
-    """A way to certify: which network, which noise."""
-
-    name: str
-    integer: bool
-    noise: str
-    clip: bool = False
-
-
-METHODS = (
-    Method("IntRS-quant", True, "discrete"),
-    Method("FloatRS-fp", False, "continuous"),
-    Method("FloatRS-quant", True, "continuous"),
-    Method("FloatRS-quant, clip", True, "continuous", clip=True),
 )
 
 
@@ -110,11 +76,22 @@ def study(configuration: Configuration, data_dir: Path | None, work_dir: Path, t
     """One network, by all methods; its section of the results."""
     training, test = (data.load(configuration.data, split, data_dir) for split in ("train", "test"))
     floating, integer = networks(configuration, training, test)
-    results = {}
+    runs, results = {}, {}
     with Ledger(work_dir / f"{configuration.name}.ledger", create=True) as ledger:
         for method in METHODS:
-            results[method.name] = certified(ledger, method, floating, integer, configuration, test, threads)
-    return section(configuration, integer, results)
+            run = certify(
+                ledger,
+                method,
+                integer if method.integer else floating,
+                test,
+                sigma=configuration.sigma,
+                n=N,
+                inputs=INPUTS,
+                title=f"{configuration.name}, {method.name}",
+                threads=threads,
+            )
+            runs[method.name], results[method.name] = run, results_of(ledger, run)
+    return section(configuration, integer, runs, results)
 
 
 def networks(configuration: Configuration, training: DataSet, test: DataSet) -> tuple[Network, IntegerNetwork]:
@@ -166,37 +143,6 @@ def train_digits(path: Path, configuration: Configuration, training: DataSet, te
     checkpoint.save(path, module, spec, metadata)
 
 
-def certified(
-    ledger: Ledger,
-    method: Method,
-    floating: Network,
-    integer: IntegerNetwork,
-    configuration: Configuration,
-    test: DataSet,
-    threads: int,
-) -> tuple[Run, list[tuple[int, Certificate]]]:
-    """The certificates of one method, computed as far as they are not there."""
-    classifier = as_classifier(
-        integer if method.integer else floating,
-        sigma=configuration.sigma,
-        noise=method.noise,
-        threads=threads,
-        clip=method.clip,
-    )
-    run = open_run(ledger, classifier, test, n0=N0, n=N, alpha=ALPHA)
-    chosen = choose_indices(len(test), min(INPUTS, len(test)), None)
-    title = f"{configuration.name}, {method.name}"
-    certify_inputs(ledger, run, classifier, test, chosen, on_progress=lambda p: show(title, p))
-    return run, [(entry.label, entry.certificate) for entry in ledger.entries(run)]
-
-
-def show(title: str, progress: Progress) -> None:
-    """A line per hundred inputs."""
-    if progress.finished is not None and progress.inputs_done % 100 == 0:
-        rate = progress.samples_done / progress.seconds
-        print(f"{title}: {progress.inputs_done}/{progress.inputs}, {rate:.0f} samples/s", flush=True)
-
-
 def show_epoch(name: str, record: EpochRecord) -> None:
     """A line per epoch."""
     print(
@@ -209,11 +155,12 @@ def show_epoch(name: str, record: EpochRecord) -> None:
 def section(
     configuration: Configuration,
     integer: IntegerNetwork,
-    results: dict[str, tuple[Run, list[tuple[int, Certificate]]]],
+    runs: dict[str, Run],
+    results: dict[str, Results],
 ) -> str:
     """Accuracies, then certified accuracy, percentage and eq. (10) of the paper by radius, then the paired limits."""
     facts = integer.metadata
-    inputs = len(results["IntRS-quant"][1])
+    inputs = len(results["IntRS-quant"])
     lines = [
         f"## {configuration.name}",
         "",
@@ -222,45 +169,12 @@ def section(
         f"Certified: {inputs} test images, n0 = {N0}, n = {N}, alpha = {ALPHA}.",
     ]
     radii = [Fraction(configuration.sigma) * step / 4 for step in range(10)]
-    for title, metric in (
-        ("Certified accuracy (%)", certified_accuracy),
-        ("Certified percentage (%)", certified_percentage),
-        ("Accuracy among the certified, eq. (10) of the paper (%)", accuracy_among_certified),
-    ):
-        lines += [
-            "",
-            f"{title} by radius:",
-            "",
-            "| method | ACR | " + " | ".join(decimal_text(r) for r in radii) + " |",
-        ]
-        lines.append("|---|---|" + "---|" * len(radii))
-        for name, (_, found) in results.items():
-            triples = [(label, c.prediction, c.radius_sq_px) for label, c in found]
-            cells = [truncated_text(metric(triples, r) * 100, 1) for r in radii]
-            lines.append(f"| {name} | {cut_text(average_certified_radius(triples))} | " + " | ".join(cells) + " |")
+    for title, metric in METRICS:
+        lines += ["", f"{title} by radius:", "", *metric_table(metric, results, radii)]
     lines += ["", "Certified accuracy lost by IntRS-quant, with its one-sided 95 % upper limit (paired, proved):", ""]
-    lines.append("| against | " + " | ".join(decimal_text(r) for r in radii) + " |")
-    lines.append("|---|" + "---|" * len(radii))
-    for name in list(results)[1:]:
-        lines.append(
-            f"| {name} | " + " | ".join(loss(results[name][1], results["IntRS-quant"][1], r) for r in radii) + " |"
-        )
-    lines += [
-        "",
-        "Runs: " + ", ".join(f"{name} `{run.id}` (nonce `{run.nonce}`)" for name, (run, _) in results.items()),
-    ]
+    lines += loss_table(results, radii)
+    lines += ["", "Runs: " + ", ".join(f"{name} `{run.id}` (nonce `{run.nonce}`)" for name, run in runs.items())]
     return "\n".join(lines)
-
-
-def loss(first: list[tuple[int, Certificate]], second: list[tuple[int, Certificate]], radius: Fraction) -> str:
-    """How much more the first certifies, and the limit."""
-    pairs = [
-        [label == c.prediction and certified_at(c.radius_sq_px, radius) for label, c in found]
-        for found in (first, second)
-    ]
-    counts = PairedCounts.of(*pairs)
-    limit = Fraction(math.ceil(difference_upper_up(counts, LEVEL) * 10_000), 10_000)
-    return f"{float(counts.difference):+.4f}, at most {float(limit):.4f}"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,155 @@
+"""What the studies share: a float network and its integer network, certified by the methods of the IntRS paper, as tables.
+
+    IntRS-quant          the integer network, discrete Gaussian noise
+    FloatRS-fp           the float network, continuous noise
+    FloatRS-quant        continuous noise added, rounded to whole grey levels, the integer network
+    FloatRS-quant, clip  the same, clipped to 0..255
+
+Only the first is inside the exact guarantee.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from holdfast.data import DataSet
+from holdfast.intnet import IntegerNetwork
+from holdfast.ledger import Ledger
+from holdfast.records import Certificate, Run
+from holdfast.rounding import certified_at, cut_text, decimal_text, truncated_text
+from holdfast.stats import (
+    PairedCounts,
+    accuracy_among_certified,
+    average_certified_radius,
+    certified_accuracy,
+    certified_percentage,
+    difference_upper_up,
+)
+from holdfast.workflows.certify import Progress, certify_inputs, choose_indices, open_run
+from holdfast.workflows.classifiers import Network, as_classifier
+
+N0, ALPHA = 100, "0.001"
+LEVEL = Fraction(1, 20)
+Results = Sequence[tuple[int, Certificate]]
+METRICS = (
+    ("Certified accuracy (%)", certified_accuracy),
+    ("Certified percentage (%)", certified_percentage),
+    ("Accuracy among the certified, eq. (10) of the paper (%)", accuracy_among_certified),
+)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to certify: which network, which noise."""
+
+    name: str
+    slug: str
+    integer: bool
+    noise: str
+    clip: bool = False
+
+
+METHODS = (
+    Method("IntRS-quant", "intrs", True, "discrete"),
+    Method("FloatRS-fp", "float", False, "continuous"),
+    Method("FloatRS-quant", "quant", True, "continuous"),
+    Method("FloatRS-quant, clip", "clip", True, "continuous", clip=True),
+)
+BY_SLUG = {method.slug: method for method in METHODS}
+
+
+def certify(
+    ledger: Ledger,
+    method: Method,
+    network: Network | IntegerNetwork,
+    test: DataSet,
+    *,
+    sigma: str,
+    n: int,
+    inputs: int,
+    title: str,
+    **how: Any,
+) -> Run:
+    """Certify evenly spaced test images as far as the ledger does not have them yet; one run per set of parameters.
+
+    Args:
+        how: of :func:`as_classifier`: ``dtype``, ``compiled``, ``threads``.
+    """
+    classifier = as_classifier(network, sigma=sigma, noise=method.noise, clip=method.clip, **how)
+    run = open_run(ledger, classifier, test, n0=N0, n=n, alpha=ALPHA)
+    chosen = choose_indices(len(test), min(inputs, len(test)), None)
+    certify_inputs(ledger, run, classifier, test, chosen, on_progress=_reporter(title))
+    return run
+
+
+def _reporter(title: str, every_seconds: float = 30.0) -> Callable[[Progress], None]:
+    """A line every half minute, and one at the end."""
+    last = time.monotonic()
+
+    def report(progress: Progress) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < every_seconds and progress.inputs_done < progress.inputs:
+            return
+        last, rate = now, progress.samples_done / max(progress.seconds, 1e-9)
+        left = "" if progress.seconds_left is None else f", {progress.seconds_left / 60:.0f} min left"
+        print(f"{title}: {progress.inputs_done}/{progress.inputs} inputs, {rate:.0f} samples/s{left}", flush=True)
+
+    return report
+
+
+def results_of(ledger: Ledger, run: Run) -> Results:
+    """Label and certificate of every input, in order."""
+    return [(entry.label, entry.certificate) for entry in ledger.entries(run)]
+
+
+def triples(results: Results) -> list[tuple[int, int | None, int]]:
+    """Label, prediction and squared radius in grey levels, as the metrics take them."""
+    return [(label, c.prediction, c.radius_sq_px) for label, c in results]
+
+
+def header(first: str, radii: Sequence[Fraction]) -> list[str]:
+    """The first two lines of a table by radius."""
+    return [f"| {first} | " + " | ".join(decimal_text(r) for r in radii) + " |", "|---|" + "---|" * len(radii)]
+
+
+def metric_table(
+    metric: Callable[[Any, Fraction], Fraction], results: Mapping[str, Results], radii: Sequence[Fraction]
+) -> list[str]:
+    """A row per method: average certified radius, then a metric by radius in percent, all cut."""
+    lines = header("method | ACR", radii)
+    lines[1] = "|---" + lines[1]
+    for name, found in results.items():
+        cells = [truncated_text(metric(triples(found), r) * 100, 1) for r in radii]
+        acr = cut_text(average_certified_radius(triples(found)))
+        lines.append(f"| {name} | {acr} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def loss_table(results: Mapping[str, Results], radii: Sequence[Fraction], of: str = "IntRS-quant") -> list[str]:
+    """How much certified accuracy one method loses against each other one, with proved one-sided upper limits."""
+    lines = header("against", radii)
+    for name, found in results.items():
+        if name != of:
+            cells = [f"{float(d):+.4f}, at most {float(u):.4f}" for d, u in losses(found, results[of], radii)]
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def losses(first: Results, second: Results, radii: Sequence[Fraction]) -> list[tuple[Fraction, Fraction]]:
+    """At each radius: how much more the first certifies on the same inputs, and the 95 % limit, rounded up."""
+    found = []
+    for radius in radii:
+        pairs = [
+            [label == c.prediction and certified_at(c.radius_sq_px, radius) for label, c in results]
+            for results in (first, second)
+        ]
+        counts = PairedCounts.of(*pairs)
+        limit = Fraction(math.ceil(difference_upper_up(counts, LEVEL) * 10_000), 10_000)
+        found.append((counts.difference, limit))
+    return found
