@@ -280,7 +280,7 @@ def test_inspect_as_json_is_complete(integers: Path, holdfast: Run) -> None:
 MISTAKES = {
     "certify {hfi} --data digits --ledger l --dtype bfloat16": "an integer network has no --dtype",
     "certify {hfi} --data digits --ledger l --compile": "an integer network has no --dtype or --compile",
-    "certify {hfi} --data digits --ledger l --device cuda": "runs on the CPU: leave --dtype and --device out",
+    "certify {hfi} --data digits --ledger l --device cuda": "runs on the CPU: leave them and --device out",
     "certify {hfi} --data digits --ledger l --weights {floats}": "network of your own",
     "certify {hfi} --data twelve.npz --ledger l": "in 12 classes; the network takes (1, 8, 8) and knows 10",
     "certify {hfi} --data larger.npz --ledger l": "images of shape (1, 9, 9)",
