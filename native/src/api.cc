@@ -30,6 +30,8 @@ hf_status say(hf_status status, const char* text, char* message) {
   return status;
 }
 
+constexpr char kNoMemory[] = "there is not enough memory for this network; fewer threads need less";
+
 template <class Action>
 hf_status guarded(char* message, const Action& action) noexcept {
   try {
@@ -38,9 +40,9 @@ hf_status guarded(char* message, const Action& action) noexcept {
   } catch (const holdfast::Failure& failure) {
     return say(failure.status(), failure.what(), message);
   } catch (const std::bad_alloc&) {
-    return say(HF_OUT_OF_MEMORY, "there is not enough memory for this network", message);
+    return say(HF_OUT_OF_MEMORY, kNoMemory, message);
   } catch (const std::length_error&) {
-    return say(HF_OUT_OF_MEMORY, "there is not enough memory for this network", message);
+    return say(HF_OUT_OF_MEMORY, kNoMemory, message);
   } catch (const std::invalid_argument& error) {
     return say(HF_BAD_ARGUMENT, error.what(), message);
   } catch (const std::exception& error) {

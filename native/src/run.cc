@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <exception>
 #include <memory>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -18,11 +17,18 @@ struct Workspace {
   Lines<std::int8_t> values;
   Lines<std::int16_t> pixels;
   std::vector<std::int32_t> logits;
+  void (*leave)();
 
   explicit Workspace(const Plan& plan)
       : values(plan.workspace_bytes, 0),
         pixels(static_cast<std::size_t>(plan.batch * plan.network.ops[0].shape.elements())),
-        logits(static_cast<std::size_t>(plan.network.ops.back().shape.channels)) {}
+        logits(static_cast<std::size_t>(plan.network.ops.back().shape.channels)),
+        leave(plan.kernels->leave) {}
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+  ~Workspace() {
+    if (leave) leave();
+  }
 };
 
 // Calls job(first, end) for a share of 0 .. count-1 on each thread; the caller's thread takes the last share.
@@ -43,7 +49,7 @@ void across_threads(std::size_t count, int threads, const Job& job) {
   bool started = true;
   try {
     for (std::size_t share = 0; share + 1 < shares; ++share) others.emplace_back(guarded, share);
-  } catch (const std::system_error&) {
+  } catch (const std::exception&) {  // no thread, or no memory for one; those that run have to be waited for
     started = false;
   }
   if (started) guarded(shares - 1);

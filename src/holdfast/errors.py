@@ -18,10 +18,12 @@
     ├── RunMismatch               a run cannot be resumed with other parameters
     ├── MissingDependency         an optional package is not installed; names the extra
     ├── NotReproducibleHere       this machine cannot recompute what another machine computed
+    ├── ResourceError             this machine has too little memory, or gives no further threads
     ├── TrainingDiverged          the loss became NaN; the last good state was kept
     └── ProofFailed               a bound could not be proved (a defect: please report it)
 
-Abstention is a result, not an error. A message says what was wrong, where, and what to do about it.
+Abstention is a result, not an error. A message says what was wrong, where, and what to do about it. What works, but not as
+the caller may expect, is a :class:`HoldfastWarning`.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ __all__ = [
     "DataFileError",
     "FileError",
     "HoldfastError",
+    "HoldfastWarning",
     "ImpossibleRequest",
     "LedgerConflictError",
     "LedgerError",
@@ -43,6 +46,7 @@ __all__ = [
     "NotReproducibleHere",
     "ParameterError",
     "ProofFailed",
+    "ResourceError",
     "RunMismatch",
     "TrainingDiverged",
 ]
@@ -112,9 +116,17 @@ class NotReproducibleHere(HoldfastError):
     """This machine cannot recompute what another machine computed (float networks only); not a refutation."""
 
 
+class ResourceError(HoldfastError):
+    """This machine has too little memory, or gives no further threads; nothing is wrong with the request itself."""
+
+
 class TrainingDiverged(HoldfastError):
     """The loss became NaN or infinite; the last good state was kept."""
 
 
 class ProofFailed(HoldfastError):
     """A bound could not be proved. This is a defect of holdfast, never of the input."""
+
+
+class HoldfastWarning(UserWarning):
+    """Something works, but not as the caller may expect. Its text is one line."""

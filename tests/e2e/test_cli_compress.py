@@ -323,3 +323,25 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
     assert answer.out == ""
     assert {path.name for path in tmp_path.iterdir()} == before
     assert Path("there.hfi").read_text() == "something else"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "certify {hfi} --data digits --limit 2 --n 100 --ledger torchless.ledger",
+        "predict {hfi} digits:0 --n 100",
+        "verify-device {hfi}",
+        "inspect {hfi}",
+    ],
+)
+def test_commands_on_integer_networks_do_not_load_torch(command: str, integers: Path, tmp_path: Path) -> None:
+    """Torch is most of the memory and of the start of a process that uses it."""
+    program = (
+        "import atexit, sys; from holdfast.cli import main; sys.argv = ['holdfast', *sys.argv[1:]];"
+        "atexit.register(lambda: print('torch loaded:', 'torch' in sys.modules)); main()"
+    )
+    arguments = command.format(hfi=integers).split()
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "torch loaded: False" in done.stdout

@@ -27,6 +27,7 @@ def drawn_tree() -> dict[str, str]:
 
 
 def defined() -> dict[str, type[BaseException]]:
+    """Errors and warnings."""
     return {
         name: value for name, value in vars(errors).items() if inspect.isclass(value) and issubclass(value, Exception)
     }
@@ -36,7 +37,7 @@ def test_the_tree_drawn_is_the_tree_of_the_classes() -> None:
     actual = {
         name: next(b.__name__ for b in kind.__bases__ if issubclass(b, errors.HoldfastError))
         for name, kind in defined().items()
-        if kind is not errors.HoldfastError
+        if kind is not errors.HoldfastError and not issubclass(kind, Warning)
     }
     assert drawn_tree() == actual
 
@@ -58,3 +59,4 @@ def test_callers_may_catch_the_standard_kinds() -> None:
     assert issubclass(errors.ParameterError, ValueError)
     assert issubclass(errors.ImpossibleRequest, ValueError)
     assert issubclass(errors.MissingDependency, ImportError)
+    assert issubclass(errors.HoldfastWarning, UserWarning)

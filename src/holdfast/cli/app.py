@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TextIO
 
 import typer
 
@@ -24,8 +27,11 @@ from holdfast.cli.report import report
 from holdfast.cli.train import train
 from holdfast.cli.verify import verify
 from holdfast.cli.verify_device import verify_device
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, HoldfastWarning
 from holdfast.workflows.allocator import keep_freed_memory
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = ["CLOSED_PIPE", "INTERRUPTED", "app", "run"]
 
@@ -64,9 +70,17 @@ def run() -> int:
     console = error_console()
     keep_freed_memory()
     try:
-        app(standalone_mode=True)
+        with _warnings_in_one_line(console):
+            app(standalone_mode=True)
     except HoldfastError as error:
         console.print(f"holdfast: {error}", markup=False)
+        return 2
+    except MemoryError:
+        console.print(
+            "holdfast: this machine has not enough free memory for that; everything recorded is kept. A smaller "
+            "--batch-size and fewer --threads need less",
+            markup=False,
+        )
         return 2
     except (KeyboardInterrupt, SystemExit) as end:  # typer turns Ctrl-C into a silent exit with code 130
         if isinstance(end.__context__, BrokenPipeError):  # and this into one with code 1
@@ -83,3 +97,27 @@ def run() -> int:
         console.print(f"holdfast: {error}", markup=False)
         return 2
     return 0
+
+
+@contextmanager
+def _warnings_in_one_line(console: Console) -> Iterator[None]:
+    """Warnings of holdfast's own as one line each, once; those of others as Python shows them."""
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, HoldfastWarning):
+                console.print(f"warning: {message}", markup=False)
+            else:
+                others(message, category, filename, lineno, file, line)
+
+        warnings.simplefilter("once", HoldfastWarning)
+        warnings.showwarning = show
+        yield

@@ -7,6 +7,7 @@ known answers come out right, or the one that ``HOLDFAST_ISA`` names. Which one 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from functools import lru_cache
 from importlib import import_module
@@ -18,11 +19,13 @@ from numpy.typing import NDArray
 from holdfast.engine.integer import IntegerClassifier, noisy_copies
 from holdfast.errors import (
     HoldfastError,
+    HoldfastWarning,
     MissingDependency,
     NetworkError,
     NotReproducibleHere,
     ParameterError,
     ProofFailed,
+    ResourceError,
 )
 from holdfast.intnet import LAW_VERSION, IntegerNetwork
 from holdfast.intnet.ops import Add, AvgPool, Concat, Conv, Input, Linear, MaxPool, Op, Pad, Rescale, Subsample
@@ -45,14 +48,18 @@ STATUS_ERRORS: dict[int, type[HoldfastError]] = {
     3: NetworkError,
     4: ParameterError,
     5: NotReproducibleHere,
-    6: ParameterError,
-    7: ParameterError,
+    6: ResourceError,
+    7: ResourceError,
     8: ProofFailed,
 }
 """What each status of the engine (native/include/holdfast.h) is raised as."""
 _MAGIC = 0x48464931
 _KINDS = ("Input", "Conv", "Linear", "Add", "MaxPool", "AvgPool", "Rescale", "Concat", "Flatten", "Pad", "Subsample")
 _MOST_THREADS = 1024
+_MORE_THREADS = (
+    "{threads} threads were asked for, but this process may use {cores} of the machine's processors: "
+    "more threads than that are no faster"
+)
 
 
 def available() -> bool:
@@ -77,11 +84,12 @@ class NativeNetwork:
     Args:
         network: the network.
         isa: ``portable``, ``avx2``, ``avx512vnni`` or ``neon``; by default ``HOLDFAST_ISA``, else the best one here.
-        threads: how many threads share the images; by default 1.
+        threads: how many threads share the images; by default 1. More than there are processors work, and warn.
 
     Raises:
-        ParameterError: an instruction set that this build or machine does not have, a bad number of threads, or too
-            little memory.
+        ParameterError: an instruction set that this build or machine does not have, or a bad number of threads.
+        ResourceError: too little memory for the weights or, when it runs, for the activations; threads that the system
+            does not give.
         NetworkError: the engine's own checks find that the network breaks the law.
         NotReproducibleHere: the instruction set gives wrong answers on this machine.
         MissingDependency: the engine was not built.
@@ -99,6 +107,8 @@ class NativeNetwork:
             )
         if not 1 <= threads <= _MOST_THREADS:
             raise ParameterError(f"the number of threads must lie between 1 and {_MOST_THREADS}, not {threads}")
+        if threads > (cores := _cores()):
+            warnings.warn(_MORE_THREADS.format(threads=threads, cores=cores), HoldfastWarning, stacklevel=2)
         program, weights = encode(network)
         self.network, self.threads = network, threads
         self._plan = _call(_native.Plan, program, weights, isa or os.environ.get("HOLDFAST_ISA") or None)
@@ -119,6 +129,7 @@ class NativeNetwork:
 
         Raises:
             ParameterError: images of another shape or dtype.
+            ResourceError: too little memory or threads here; calling again, when there is more, gives the same.
         """
         shape = self.network.shape
         if images.dtype not in (np.uint8, np.int16) or images.shape[1:] != shape or images.ndim != 4:
@@ -150,6 +161,7 @@ class NativeNetwork:
 
         Raises:
             ParameterError: an image of another shape or dtype.
+            ResourceError: as for :meth:`logits`.
         """
         if image.dtype != np.uint8 or image.shape != self.network.shape:
             raise ParameterError(
@@ -271,6 +283,11 @@ def _weighted_words(op: Conv | Linear) -> Iterator[int]:
     yield from op.bias.tolist()
     if op.residual is not None:
         yield from op.residual.factor.tolist()
+
+
+def _cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @lru_cache(maxsize=16)

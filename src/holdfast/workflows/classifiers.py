@@ -1,26 +1,27 @@
-"""From what the user names to the classifier that is certified."""
+"""From what the user names to the classifier that is certified. Torch is loaded for float networks only."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from holdfast import intnet
 from holdfast.engine.integer import IntegerClassifier
 from holdfast.engine.native import NativeClassifier, available
-from holdfast.engine.torch import TorchClassifier
 from holdfast.errors import ModelFileError, ParameterError
 from holdfast.intnet import IntegerNetwork
-from holdfast.models import ModelSpec, checkpoint, load_user
-from holdfast.models.user_module import is_user_name
 from holdfast.noise import noise_law
 from holdfast.protocols import Noise
 from holdfast.records import Preprocessing
 from holdfast.rounding import exact_decimal
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from holdfast.engine.torch import TorchClassifier
+    from holdfast.models import ModelSpec
 
 __all__ = ["ENGINES", "INTEGER_SUFFIX", "Network", "as_classifier", "load_network", "parse_preprocessing", "sigma_of"]
 
@@ -58,11 +59,15 @@ def load_network(
         ModelFileError: a file cannot be used or does not fit.
         ParameterError: options that do not go together, or code that cannot be imported.
     """
-    if not is_user_name(model):
+    integer = Path(model).suffix == INTEGER_SUFFIX
+    if integer and weights is None and preprocessing is None:
+        return intnet.load(Path(model))
+    from holdfast.models import checkpoint, load_user
+    from holdfast.models.user_module import is_user_name
+
+    if integer or not is_user_name(model):
         if weights is not None or preprocessing is not None:
             raise ParameterError("--weights, --mean and --std go with a network of your own, package.module:factory")
-        if Path(model).suffix == INTEGER_SUFFIX:
-            return intnet.load(Path(model))
         return Network(*checkpoint.load(Path(model)))
     if weights is not None and preprocessing is None and _is_checkpoint(weights):
         return Network(*checkpoint.load(weights, factory=model))
@@ -76,6 +81,8 @@ def load_network(
 
 
 def _is_checkpoint(path: Path) -> bool:
+    from holdfast.models import checkpoint
+
     try:
         checkpoint.read_header(path)
     except ModelFileError:
@@ -150,6 +157,8 @@ def as_classifier(
         raise ParameterError(
             "--clip goes with an integer network (.hfi): a float network sees the noisy pixels as they are"
         )
+    from holdfast.engine.torch import TorchClassifier
+
     return TorchClassifier(
         network.module,
         num_classes=network.spec.num_classes,

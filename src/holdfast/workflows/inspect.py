@@ -9,7 +9,6 @@ from typing import Any
 
 from holdfast import intnet
 from holdfast.intnet import LAW_VERSION, IntegerNetwork, layer_table, require_integers
-from holdfast.models import checkpoint, tensorfile
 
 __all__ = ["inspect_checkpoint", "inspect_integer"]
 
@@ -20,6 +19,8 @@ def inspect_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         ModelFileError: it is no checkpoint.
     """
+    from holdfast.models import checkpoint, tensorfile
+
     spec, metadata = checkpoint.read_header(path)
     _, tensors = tensorfile.read(path, checkpoint.FORMAT, checkpoint.VERSION)
     listed = [

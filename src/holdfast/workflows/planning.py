@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from holdfast.certify import DEFAULT_BATCH, check_image, label_batches
 from holdfast.data import DataSet
 from holdfast.digest import array_digest
 from holdfast.engine.integer import IntegerClassifier
 from holdfast.engine.native import NativeClassifier
-from holdfast.engine.torch import TorchClassifier, labels_depend_on_device, labels_depend_on_threads
 from holdfast.protocols import NoisyClassifier
 from holdfast.records import Address, Purpose
+
+if TYPE_CHECKING:
+    from holdfast.engine.torch import TorchClassifier
 
 __all__ = ["Estimate", "estimate", "self_test"]
 
@@ -58,6 +61,8 @@ def self_test(
     warnings: list[str] = []
     if isinstance(classifier, IntegerClassifier | NativeClassifier):
         return warnings
+    from holdfast.engine.torch import labels_depend_on_device, labels_depend_on_threads
+
     for index in indices[:2]:
         image = check_image(data.images[index], classifier.shape)
         address = Address(bytes(32), array_digest(image), Purpose.PILOT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import re
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,14 @@ from hypothesis import strategies as st
 
 from holdfast.engine import native
 from holdfast.engine.native import STATUS_ERRORS, NativeClassifier, NativeNetwork, encode
-from holdfast.errors import HoldfastError, MissingDependency, NetworkError, ParameterError
+from holdfast.errors import (
+    HoldfastError,
+    HoldfastWarning,
+    MissingDependency,
+    NetworkError,
+    ParameterError,
+    ResourceError,
+)
 from holdfast.intnet import Conv, Flatten, Input, IntegerNetwork, Linear, Requantise
 from holdfast.noise import DiscreteGaussian
 from holdfast.records import Address, Purpose
@@ -198,42 +207,127 @@ def test_a_bad_number_of_threads(network: IntegerNetwork, threads: int) -> None:
         NativeNetwork(network, threads=threads)
 
 
-def test_more_threads_than_cores_and_than_samples(network: IntegerNetwork) -> None:
-    image = np.full(network.shape, 90, np.uint8)
-    one, many = (NativeClassifier(network, DiscreteGaussian("25"), threads=threads) for threads in (1, 64))
+def test_more_threads_than_processors_and_than_samples(network: IntegerNetwork) -> None:
+    image, cores = np.full(network.shape, 90, np.uint8), len(os.sched_getaffinity(0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        one = NativeClassifier(network, DiscreteGaussian("25"))
+        NativeClassifier(network, DiscreteGaussian("25"), threads=cores)
+    with pytest.warns(HoldfastWarning) as caught:
+        many = NativeClassifier(network, DiscreteGaussian("25"), threads=cores + 61)
+    assert [str(warning.message).split(",")[0] for warning in caught] == [f"{cores + 61} threads were asked for"]
+    assert f"use {cores} of the machine's processors" in str(caught[0].message)
     for count in (1, 3, 200):
         np.testing.assert_array_equal(many.labels(image, ADDRESS, 3, count), one.labels(image, ADDRESS, 3, count))
 
 
-def test_values_that_no_memory_holds() -> None:
-    """Zeros around a value count: this one takes four bytes for each of 16002 x 16002 pixels, though the result is small."""
+def padded_network(padding: int) -> IntegerNetwork:
+    """Zeros around a value count: four bytes for each of (2 + 2 padding)^2 pixels, though the result is small."""
     weight, bias = np.ones((2, 1, 1, 1), np.int8), np.zeros(2, np.int32)
-    padded = Conv("conv", 0, weight, bias, PASS, stride=(8000, 8000), padding=(8000, 8000, 8000, 8000))
+    padded = Conv("conv", 0, weight, bias, PASS, stride=(padding,) * 2, padding=(padding,) * 4)
     operations = [Input("input", (1, 2, 2), np.array([0], np.int32), PASS), padded, Flatten("flatten", 1)]
-    with pytest.raises(ParameterError, match="padding takes more than"):
-        NativeNetwork(IntegerNetwork(operations))
+    return IntegerNetwork(operations)
+
+
+def test_values_that_no_memory_holds() -> None:
+    with pytest.raises(ResourceError, match="padding takes more than"):
+        NativeNetwork(padded_network(8000))
+
+
+LIMITED = """
+import resource, sys
+import numpy as np
+from test_native import padded_network
+from holdfast.engine.native import NativeNetwork
+from holdfast.errors import ResourceError
+from holdfast.noise import DiscreteGaussian
+
+def room(bytes):
+    pages = int(open("/proc/self/statm").read().split()[0])
+    limit = resource.RLIM_INFINITY if bytes is None else pages * resource.getpagesize() + bytes
+    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+
+def refusal(engine):
+    try:
+        engine.labels(image, table, (1, 2), 0, 40)
+    except ResourceError as error:
+        return str(error)
+
+threads, padding, free = map(int, sys.argv[1:])
+image, table = np.full((1, 2, 2), 90, np.uint8), DiscreteGaussian("25").table
+engine = NativeNetwork(padded_network(padding), threads=threads)
+room(free)
+refused = [refusal(engine) for _ in range(3)]
+room(None)
+again = engine.labels(image, table, (1, 2), 0, 40)
+same = np.array_equal(again, NativeNetwork(padded_network(padding)).labels(image, table, (1, 2), 0, 40))
+print(set(refused), same)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell a process its memory")
+@pytest.mark.parametrize(
+    ("threads", "padding", "free", "said"),
+    [
+        (1, 1000, 4 << 20, "native engine: there is not enough memory for this network; fewer threads need less"),
+        (2, 1500, 24 << 20, "native engine: there is not enough memory for this network; fewer threads need less"),
+        (64, 2, 80 << 20, "native engine: the system gives no 64 threads; ask for fewer"),
+    ],
+    ids=["memory", "memory of two threads", "threads"],
+)
+def test_what_the_system_does_not_give(threads: int, padding: int, free: int, said: str) -> None:
+    """A limit that the system enforces: the call fails cleanly, and the same engine works as soon as there is more."""
+    command = [sys.executable, "-W", "ignore", "-c", LIMITED, *map(str, (threads, padding, free))]
+    paths = os.pathsep.join(path for path in [str(Path(__file__).parent), *sys.path] if path)
+    found = subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=120, env=os.environ | {"PYTHONPATH": paths}
+    )
+    assert found.stdout == f"{ {said} } True\n"
 
 
 def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell a process its memory")
-def test_nothing_leaks(network: IntegerNetwork) -> None:
-    words, weights = encode(network)
-    image, table = np.full(network.shape, 90, np.uint8), DiscreteGaussian("25").table
+class Memory(ctypes.Structure):
+    """glibc's ``struct mallinfo2``."""
 
-    def call(times: int) -> None:
-        for _ in range(times):
-            NativeNetwork(network, threads=2).labels(image, table, (1, 2), 0, 3)
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
+    ]
+
+
+def bytes_in_use() -> int:
+    """What malloc has given out, in all arenas and in mappings of its own."""
+    mallinfo = ctypes.CDLL(None).mallinfo2
+    mallinfo.restype = Memory
+    found = mallinfo()
+    return int(found.uordblks + found.hblkhd)
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="this C library does not count its memory")
+def test_ten_thousand_calls_leak_nothing() -> None:
+    """Plans, calls with and without threads, programs that are refused: less than a byte a call is left."""
+    small = Layer(2, 2, (2, 2), factor=30).network()
+    words, weights = encode(small)
+    image, table = np.full(small.shape, 90, np.uint8), DiscreteGaussian("3").table
+    copies = np.zeros((2, *small.shape), np.int16)
+
+    def call(times: int) -> int:
+        for number in range(times):
+            engine = NativeNetwork(small, threads=1 + (number % 10 == 0))
+            engine.labels(image, table, (1, 2), 0, 2)
+            engine.logits(copies)
             with pytest.raises(native._native.EngineError):
                 plan(words[:-1], weights)
         gc.collect()
+        return bytes_in_use()
 
     call(500)
-    before = resident_bytes()
-    call(2000)
-    assert resident_bytes() - before < 4 << 20
+    before, resident = call(500), resident_bytes()
+    assert call(10_000) - before < 10_000
+    assert resident_bytes() - resident < 1 << 20
 
 
 def test_ctrl_c_ends_a_long_call() -> None:
