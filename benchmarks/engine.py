@@ -19,25 +19,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import networks
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from holdfast.engine.native import NativeNetwork, isas
-from holdfast.intnet import (
-    AvgPool,
-    Conv,
-    Flatten,
-    Input,
-    IntegerNetwork,
-    Linear,
-    Op,
-    Pad,
-    Requantise,
-    Residual,
-    Subsample,
-    quantise_ratio,
-)
 from holdfast.models import ModelSpec, build
 from holdfast.noise import DiscreteGaussian
 from holdfast.records import Preprocessing
@@ -46,44 +33,6 @@ SIDE, CLASSES, BATCH, SIGMA_PX = 32, 10, 256, "63.75"
 LOOPS = ("torch fp32 NCHW", "torch fp32 channels_last")
 NOMINAL_MACS = 40_551_040
 Contestants = dict[str, tuple[int, Callable[[], Any]]]
-
-
-def law(ratio: float, channels: int, low: int) -> Requantise:
-    """One factor for all channels."""
-    multiplier, shift = quantise_ratio(ratio)
-    return Requantise(np.full(channels, multiplier, np.int32), np.full(channels, shift, np.uint8), low, 127)
-
-
-def integer_resnet20() -> IntegerNetwork:
-    """ResNet-20 with weights of standard deviation 30 and laws that keep activations alive."""
-    random = np.random.default_rng(0)
-    operations: list[Op] = [Input("input", (3, SIDE, SIDE), np.full(3, 118, np.int32), law(0.5, 3, -127))]
-
-    def add(op: Op) -> int:
-        operations.append(op)
-        return len(operations) - 1
-
-    def conv(source: int, inputs: int, outputs: int, stride: int, residual: int | None = None) -> int:
-        spread = 30 * (inputs * 9) ** 0.5
-        weight = random.normal(0, 30, (outputs, inputs, 3, 3)).round().clip(-127, 127).astype(np.int8)
-        bias = random.integers(-2000, 2000, outputs).astype(np.int32)
-        added = None if residual is None else Residual(residual, np.full(outputs, int(spread), np.int32))
-        requantise = law(1 / spread, outputs, 0)
-        return add(Conv("conv", source, weight, bias, requantise, (stride,) * 2, (1,) * 4, (1, 1), 1, added))
-
-    x, channels = conv(0, 3, 16, 1), 16
-    for stage in range(3):
-        for block in range(3):
-            outputs, stride = 16 << stage, 2 if stage and not block else 1
-            y, shortcut = conv(x, channels, outputs, stride), x
-            if stride == 2:
-                half = (outputs - channels) // 2
-                shortcut = add(Pad("pad", add(Subsample("subsample", x, (2, 2))), (half, 0, 0), (half, 0, 0)))
-            x, channels = conv(y, outputs, outputs, 1, shortcut), outputs
-    x = add(Flatten("flatten", add(AvgPool("pool", x, (8, 8), (8, 8), law(1 / 64, channels, -127)))))
-    weight = random.integers(-127, 128, (CLASSES, channels)).astype(np.int8)
-    add(Linear("fc", x, weight, np.zeros(CLASSES, np.int32), None))
-    return IntegerNetwork(operations)
 
 
 def torch_loop(layout: torch.memory_format, batches: int) -> Callable[[], Any]:
@@ -110,7 +59,7 @@ def contestants(names: list[str], samples: int) -> Contestants:
     batches = max(1, samples // 4 // BATCH)
     layouts = (torch.contiguous_format, torch.channels_last)
     found: Contestants = {n: (batches * BATCH, torch_loop(f, batches)) for n, f in zip(LOOPS, layouts, strict=True)}
-    network, table = integer_resnet20(), DiscreteGaussian(SIGMA_PX).table
+    network, table = networks.resnet(3), DiscreteGaussian(SIGMA_PX).table
     image: NDArray[np.uint8] = np.random.default_rng(1).integers(0, 256, (3, SIDE, SIDE)).astype(np.uint8)
     for isa in names:
         for threads in (1, 2):
@@ -159,17 +108,15 @@ def report(rates: dict[str, float], peak_macs: float | None) -> list[dict[str, A
     return rows
 
 
-def facts(samples: int, rounds: int, peak_macs: float | None) -> dict[str, Any]:
-    """What the numbers depend on."""
+def facts(settings: dict[str, Any]) -> dict[str, Any]:
+    """What the numbers depend on: the machine, its load now, and these settings."""
     model = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     return {
         "command": " ".join(["python", *sys.argv]),
         "processor": model[0] if model else platform.processor(),
         "load": (_lines("/proc/loadavg") or ["unknown"])[0],
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "peak_gmacs": None if peak_macs is None else peak_macs / 1e9,
-        "samples": samples,
-        "rounds": rounds,
+        **settings,
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
@@ -210,7 +157,9 @@ def main() -> None:
     rates, cpu = measure(contestants(chosen.isa or here, chosen.samples), chosen.rounds)
     after = peak(chosen.peak)
     peak_macs = None if before is None or after is None else max(before, after)
-    rows, about = report(rates, peak_macs), facts(chosen.samples, chosen.rounds, peak_macs)
+    peak_gmacs = None if peak_macs is None else peak_macs / 1e9
+    rows = report(rates, peak_macs)
+    about = facts({"peak_gmacs": peak_gmacs, "samples": chosen.samples, "rounds": chosen.rounds})
     for isa in chosen.isa or here:
         about[f"{isa}: CPU time of two threads, times one's"] = round(
             cpu[f"{isa}, 1 thread"] / cpu[f"{isa}, 2 threads"], 3
