@@ -47,7 +47,7 @@ def main() -> None:
     facts = {
         "machine": platform.processor() or platform.machine(),
         "load": os.getloadavg()[0],
-        "isa": isas()[-1],
+        "isa": next(reversed([name for name, there in isas().items() if there])),
         "rows": rows,
     }
     (HERE / "cost.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")

@@ -78,8 +78,10 @@ class Twin(nn.Module):
         preprocessing: the map from pixels to the float network's input.
 
     Guarantee:
-        In evaluation mode, on the CPU, :meth:`logits` equals :meth:`integer_network`'s logits on every int16 image,
-        exactly: tested, and checked at every conversion by :func:`~holdfast.compression.integer.require_equal`.
+        In evaluation mode, on the CPU, outside autocast, :meth:`logits` equals :meth:`integer_network`'s logits on every
+        int16 image, exactly: tested, and checked at every conversion by
+        :func:`~holdfast.compression.integer.require_equal`. Inside autocast gradients and the law are quicker and nearly
+        exact (:mod:`holdfast.compression.product`).
     """
 
     def __init__(self, plan: Plan, scales: Sequence[float], preprocessing: Preprocessing) -> None:
