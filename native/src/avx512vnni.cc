@@ -7,7 +7,7 @@
 namespace holdfast {
 namespace {
 
-struct Avx512Vnni {
+struct Avx512Vnni : Avx512Law {
   static int longest_tile(int blocks, bool shared) { return shared ? kLongestShared[blocks] : kLongestPlain[blocks]; }
 
   static bool fuses(const Conv& conv) { return !conv.raw && conv.law.narrow; }
@@ -17,11 +17,6 @@ struct Avx512Vnni {
     if (!conv.factor) return choose<End::kValues>(pixels, blocks, conv.shared, stride);
     if (conv.small_factor) return choose<End::kSmallResidual>(pixels, blocks, conv.shared, stride);
     return choose<End::kLargeResidual>(pixels, blocks, conv.shared, stride);
-  }
-
-  static void requantise(const std::int32_t* sums, const Requant& law, std::int64_t channel, std::int8_t* out) {
-    const __m512i values = wide_law(_mm512_loadu_si512(sums), law.wide_ratio + channel, law.low, law.high);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_cvtepi32_epi8(values));
   }
 
   static void finish(const FinishCall& call) { finish_by_blocks<Avx512Vnni>(call); }
@@ -196,22 +191,31 @@ void noise(const NoiseCall& call) {
   }
 }
 
+constexpr Kernels kernels(const char* name, void (*conv_by_tiles)(const Conv&, const ConvCall&), void (*leave)()) {
+  return {name,
+          true,
+          panel_blocks,
+          true,
+          false,
+          conv_rows<Avx512Vnni>,
+          conv_by_tiles,
+          leave,
+          depthwise,
+          input,
+          add_values,
+          rescale_by_blocks<Avx512Vnni>,
+          max_pool_by_blocks,
+          average_pool_by_blocks<Avx512Vnni>,
+          noise,
+          add_image_by_pixels,
+          shift_all_signs};
+}
+
 }  // namespace
 
-const Kernels kAvx512Vnni = {"avx512vnni",
-                             true,
-                             panel_blocks,
-                             true,
-                             false,
-                             conv_rows<Avx512Vnni>,
-                             depthwise,
-                             input,
-                             add_values,
-                             rescale_by_blocks<Avx512Vnni>,
-                             max_pool_by_blocks,
-                             average_pool_by_blocks<Avx512Vnni>,
-                             noise,
-                             add_image_by_pixels,
-                             shift_all_signs};
+const Kernels kAvx512Vnni = kernels("avx512vnni", nullptr, nullptr);
+#if defined(HOLDFAST_AMX)
+const Kernels kAmxInt8 = kernels("amxint8", amx_conv, amx_leave);
+#endif
 
 }  // namespace holdfast

@@ -2,22 +2,12 @@
 // on them. Included by avx512vnni.cc alone.
 #pragma once
 
-#include <immintrin.h>
-
 #include <utility>
 
-#include "steps.h"
+#include "avx512_law.h"
 
 namespace holdfast {
 namespace {
-
-#define UNROLL _Pragma("GCC unroll 32")
-#define INLINE inline __attribute__((always_inline))
-
-constexpr int kDown = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
-
-// What becomes of the sums of a tile: they are stored, or the narrow law makes them values, with or without a residual.
-enum class End { kSums, kValues, kSmallResidual, kLargeResidual };
 
 // Four channels of a pixel, for all 16 outputs.
 INLINE __m512i spread(const std::int8_t* four) {
@@ -51,29 +41,6 @@ struct Pixels<kPixels, 0> {
   INLINE const std::int8_t* operator[](int pixel) const { return third[pixel / 3] + pixel % 3 * stride; }
 };
 
-// The law on 16 sums whose law is narrow, still as int32 and not clamped: see Requant::narrow.
-INLINE __m512i narrow_law(__m512i sums, __m512 ratio) {
-  const __m512 value = _mm512_fmadd_round_ps(_mm512_cvtepi32_ps(sums), ratio, _mm512_set1_ps(0.5f), kDown);
-  return _mm512_cvt_roundps_epi32(value, kDown);
-}
-
-// The law on 16 sums, clamped. float64 holds every number of the law exactly.
-INLINE __m512i wide_law(__m512i sums, const double* ratio, double low, double high) {
-  __m256i halves[2] = {_mm512_castsi512_si256(sums), _mm512_extracti64x4_epi64(sums, 1)};
-  UNROLL for (int i = 0; i < 2; ++i) {
-    __m512d value = _mm512_fmadd_pd(_mm512_cvtepi32_pd(halves[i]), _mm512_loadu_pd(ratio + 8 * i), _mm512_set1_pd(0.5));
-    value = _mm512_max_pd(_mm512_set1_pd(low), _mm512_min_pd(_mm512_set1_pd(high), value));
-    halves[i] = _mm512_cvt_roundpd_epi32(value, kDown);
-  }
-  return _mm512_inserti64x4(_mm512_castsi256_si512(halves[0]), halves[1], 1);
-}
-
-// Four vectors of results, each within int16 after saturation, as bytes; lane i holds four bytes of each vector.
-INLINE __m512i pack_four(__m512i a, __m512i b, __m512i c, __m512i d, __m512i low, __m512i high) {
-  const __m512i bytes = _mm512_packs_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
-  return _mm512_min_epi8(high, _mm512_max_epi8(low, bytes));
-}
-
 // The law at the end of a tile, block by block of outputs.
 template <int kPixels, int kBlocks, End kEnd>
 class Finish {
@@ -84,8 +51,7 @@ class Finish {
         residual_(call.residual),
         residual_stride_(call.residual_pixel),
         low_(_mm512_set1_epi8(static_cast<char>(call.low))),
-        high_(_mm512_set1_epi8(static_cast<char>(call.high))),
-        order_(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)) {}
+        high_(_mm512_set1_epi8(static_cast<char>(call.high))) {}
 
   INLINE void block(const DotCall& call, const __m512i (&sums)[kPixels][kBlocks], int b) const {
     const __m512 ratio = _mm512_loadu_ps(call.ratio + b * kBlock);
@@ -94,18 +60,14 @@ class Finish {
       __m512i values[4];
       UNROLL for (int i = 0; i < 4; ++i) values[i] =
           p + i < kPixels ? narrow_law(with_residual(sums[p + i][b], p + i, b, factor), ratio) : values[i - 1];
-      store(_mm512_permutexvar_epi32(order_, pack_four(values[0], values[1], values[2], values[3], low_, high_)), p, b);
+      store(in_order(pack_four(values[0], values[1], values[2], values[3], low_, high_)), p, b);
     }
   }
 
  private:
   INLINE __m512i with_residual(__m512i sums, int pixel, int b, __m512i factor) const {
     if (kEnd == End::kValues) return sums;
-    const std::int8_t* residual = residual_ + pixel * residual_stride_ + b * kBlock;
-    const __m512i value = _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(residual)));
-    // A small factor is a pair (factor, 0) of 16-bit numbers, and the value a pair (value, its sign).
-    if (kEnd == End::kSmallResidual) return _mm512_dpwssd_epi32(sums, value, factor);
-    return _mm512_add_epi32(sums, _mm512_mullo_epi32(value, factor));
+    return add_factored<kEnd>(sums, residual_ + pixel * residual_stride_ + b * kBlock, factor);
   }
 
   template <int kLane>
@@ -129,7 +91,7 @@ class Finish {
   std::ptrdiff_t stride_;
   const std::int8_t* residual_;
   std::ptrdiff_t residual_stride_;
-  __m512i low_, high_, order_;
+  __m512i low_, high_;
 };
 
 template <int kPixels, int kBlocks, End kEnd>

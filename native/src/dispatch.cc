@@ -8,6 +8,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(HOLDFAST_AMX)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #elif defined(__aarch64__) && defined(__linux__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
@@ -21,7 +25,7 @@ bool always() { return true; }
 #if defined(__x86_64__)
 
 struct Features {
-  bool avx2 = false, avx512_vnni = false;
+  bool avx2 = false, avx512_vnni = false, amx_int8 = false;
 
   // The processor must have the instructions, and the system must save their registers (xgetbv).
   Features() {
@@ -35,6 +39,8 @@ struct Features {
     avx2 = fma && (b >> 5 & 1);
     const unsigned wanted = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;  // F, DQ, BW, VL
     avx512_vnni = avx2 && (low & 0xE6) == 0xE6 && (b & wanted) == wanted && (c >> 11 & 1);
+    constexpr unsigned tiles = 1u << 17 | 1u << 18, amx = 1u << 24 | 1u << 25;  // their registers; AMX-TILE, AMX-INT8
+    amx_int8 = avx512_vnni && (low & tiles) == tiles && (d & amx) == amx;
   }
 };
 
@@ -46,7 +52,27 @@ const Features& features() {
 bool has_avx2() { return features().avx2; }
 bool has_avx512_vnni() { return features().avx512_vnni; }
 
+#if defined(HOLDFAST_AMX)
+
+// Linux wants to be asked once by a process that uses tile registers, because saving them takes 8 KiB a thread.
+bool may_use_tiles() {
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
+bool has_amx_int8() {
+  static const bool found = features().amx_int8 && may_use_tiles();
+  return found;
+}
+
+const Isa kIsas[] = {
+    {&kPortable, always}, {&kAvx2, has_avx2}, {&kAvx512Vnni, has_avx512_vnni}, {&kAmxInt8, has_amx_int8}};
+
+#else
+
 const Isa kIsas[] = {{&kPortable, always}, {&kAvx2, has_avx2}, {&kAvx512Vnni, has_avx512_vnni}};
+
+#endif
 
 #elif defined(__aarch64__)
 

@@ -97,8 +97,13 @@ void run_conv(const Batch& batch, const Step& step, const Op& op) {
                   packed.bias.data(),   op.residual ? packed.factor.data() : nullptr,
                   packed.small_factor,  packed.shared,
                   packed.signed_input,  op.law.raw,
+                  packed.step_bytes,    packed.step_rows,
+                  packed.mixed,         packed.lift.empty() ? nullptr : packed.lift.data(),
                   step.law.view()};
-  batch.plan.kernels->conv(conv, call);
+  if (!packed.tiled) return batch.plan.kernels->conv(conv, call);
+  call.width /= packed.together, call.in_pixel *= packed.together;
+  call.out_pixel *= packed.together, call.residual_pixel *= packed.together;
+  batch.plan.kernels->conv_by_tiles(conv, call);
 }
 
 void run_pool(const Batch& batch, const Step& step, const Op& op) {

@@ -11,10 +11,18 @@
 
 namespace holdfast {
 
-constexpr int kBlock = 16;     // channels of a block
-constexpr int kGroup = 4;      // input channels of one step of a dot product
-constexpr int kMaxBlocks = 4;  // blocks that a panel holds at most
-constexpr int kSlack = 64;     // bytes that may be read beyond the end of a value
+constexpr int kBlock = 16;      // channels of a block
+constexpr int kGroup = 4;       // input channels of one step of a dot product
+constexpr int kMaxBlocks = 4;   // blocks that a panel holds at most
+constexpr int kSlack = 64;      // bytes that may be read beyond the end of a value
+constexpr int kTileRows = 16;   // windows that a matrix instruction takes at most
+constexpr int kTileBytes = 64;  // inputs of each that it takes at most
+constexpr int kTileBlocks = 2;  // blocks of a panel for matrix instructions
+
+// Added to a sum below 2^22 in magnitude, kLift makes its bits those of the float32 kLiftedZero + sum, which needs no
+// conversion. Then (kLiftedZero + sum) * ratio + lift, with lift = 1/2 - kLiftedZero * ratio, is sum * ratio + 1/2.
+constexpr std::int32_t kLift = 0x4B400000;
+constexpr double kLiftedZero = 12582912;  // 3/2 * 2^23
 
 // The law for the channels of one operation.
 struct Requant {
@@ -28,11 +36,12 @@ struct Requant {
   bool narrow;
 };
 
-// Blocks of outputs that read the same input channels.
+// Blocks of outputs that read the same input channels. By tiles, a step is a run of step_bytes inputs, and weights lie
+// as [step][block][step_bytes / 4][16 outputs][4 inputs]; a run reads on beyond the window where its weights are 0.
 struct Panel {
   int first;                    // its first block
   int blocks;                   // 1 .. kMaxBlocks
-  int row_steps;                // steps per row of the kernel
+  int row_steps;                // steps per row of the kernel; by tiles, all of them
   const std::int32_t* offsets;  // of each step, from the window's first byte: kernel row, kernel column, channel group
   const std::int8_t* weights;   // [step][block][16 outputs][4 inputs]; sharing: [step][3 columns][block][16][4]
   const std::uint8_t* mild;     // of each step: added to the next one's, its products in pairs stay within int16
@@ -47,6 +56,11 @@ struct Conv {
   bool shared;                 // the 3 columns of a kernel row share their inputs: stride 1, no dilation
   bool signed_input;           // inputs may be negative
   bool raw;                    // leaves int32 accumulators
+  // By tiles only:
+  int step_bytes;
+  std::ptrdiff_t step_rows;  // from one row of the kernel to the next, if it has three; its steps come in threes then
+  bool mixed;                // the law is narrow, without an upper clamp below 127 or a large factor
+  const float* lift;         // or null: kLift was added to the biases, and this is 1/2 - kLiftedZero * ratio
   Requant law;
 };
 
@@ -132,6 +146,10 @@ struct Kernels {
   bool shares_columns;
   bool wants_mild;  // whether Panel::mild is of use
   void (*conv)(const Conv& conv, const ConvCall& call);
+  // Null where there are no matrix instructions; pack_tiles.cc decides where they are worth it, and never shifts
+  // inputs.
+  void (*conv_by_tiles)(const Conv& conv, const ConvCall& call);
+  void (*leave)();  // after the last of those on a thread; null where they are
   void (*depthwise)(const Depthwise& conv, const ConvCall& call);
   void (*input)(const InputCall& call);
   void (*add)(const AddCall& call, const View& a, const View& b, const View& out);
@@ -149,6 +167,11 @@ extern const Kernels kPortable;
 #if defined(__x86_64__)
 extern const Kernels kAvx2;
 extern const Kernels kAvx512Vnni;
+#if defined(HOLDFAST_AMX)
+extern const Kernels kAmxInt8;  // those of AVX-512 VNNI, and amxint8.cc's
+void amx_conv(const Conv& conv, const ConvCall& call);
+void amx_leave();
+#endif
 #elif defined(__aarch64__)
 extern const Kernels kNeon;
 #endif

@@ -4,52 +4,22 @@
 #include <cstdlib>
 #include <limits>
 
-#include "plan.h"
+#include "packing.h"
 
 namespace holdfast {
 namespace {
 
-std::size_t at(std::int64_t position) { return static_cast<std::size_t>(position); }
-
-struct Channels {
-  std::int64_t first, end;
-  bool operator==(const Channels& other) const { return first == other.first && end == other.end; }
-};
-
-// The kernel of an operation; a linear layer that looks through a flattening has that of the whole image.
-struct Geometry {
-  std::int64_t kernel[2], dilation[2], stride[2], padding[4];
-  std::int64_t taps() const { return kernel[0] * kernel[1]; }
-};
-
-Geometry geometry_of(const Op& op, const Layout& in) {
-  if (op.kind == Kind::kConv)
-    return {{op.kernel[0], op.kernel[1]},
-            {op.dilation[0], op.dilation[1]},
-            {op.stride[0], op.stride[1]},
-            {op.padding[0], op.padding[1], op.padding[2], op.padding[3]}};
-  return {{in.height, in.width}, {1, 1}, {1, 1}, {0, 0, 0, 0}};
-}
-
 // Packs one convolution: what it needs to know while it does.
-class Packer {
+class Packer : Weighted {
  public:
-  Packer(const Plan& plan, Step& step)
-      : plan_(plan),
-        op_(plan.network.ops[at(step.position)]),
-        out_(step.conv),
-        in_(plan.values[at(step.sources[0])].layout),
-        from_(plan.network.ops[at(step.sources[0])]),
-        geometry_(geometry_of(op_, in_)) {
-    inputs_ = static_cast<std::int64_t>(op_.weight_count) / (op_.outputs * geometry_.taps());
-  }
+  Packer(const Plan& plan, Step& step) : Weighted(plan, step), out_(step.conv) {}
 
   void pack() {
-    out_.depthwise = op_.kind == Kind::kConv && is_depthwise(op_, from_.shape.channels);
-    out_.signed_input = std::any_of(from_.low.begin(), from_.low.end(), [](std::int8_t low) { return low < 0; });
-    out_.shifted = out_.signed_input && plan_.kernels->unsigned_only;
-    out_.shared = plan_.kernels->shares_columns && geometry_.kernel[1] == 3 && geometry_.stride[1] == 1 &&
-                  geometry_.dilation[1] == 1 && !one_window() && !out_.depthwise;
+    out_.depthwise = op.kind == Kind::kConv && is_depthwise(op, from.shape.channels);
+    out_.signed_input = std::any_of(from.low.begin(), from.low.end(), [](std::int8_t low) { return low < 0; });
+    out_.shifted = out_.signed_input && plan.kernels->unsigned_only;
+    out_.shared = plan.kernels->shares_columns && geometry.kernel[1] == 3 && geometry.stride[1] == 1 &&
+                  geometry.dilation[1] == 1 && !one_window() && !out_.depthwise;
     pack_bias();
     if (out_.depthwise)
       pack_depthwise();
@@ -59,67 +29,42 @@ class Packer {
   }
 
  private:
-  bool one_window() const { return op_.shape.height == 1 && op_.shape.width == 1; }
-
-  // Pixels that are computed together: of a row, or of the images of a batch where each has only one.
-  std::int64_t row_pixels() const {
-    if (!one_window()) return op_.shape.width;
-    return in_.batched ? plan_.batch : 1;
-  }
-
-  std::int8_t weight(std::int64_t output, std::int64_t channel, std::int64_t i, std::int64_t j) const {
-    const std::int64_t group = output / (op_.outputs / op_.groups), input = channel - group * inputs_;
-    if (output >= op_.outputs || input < 0 || input >= inputs_) return 0;
-    return op_.weight[((output * inputs_ + input) * geometry_.kernel[0] + i) * geometry_.kernel[1] + j];
-  }
-
   void pack_bias() {
-    const std::int64_t padded = round_up(op_.outputs, 4 * kBlock), each = inputs_ * geometry_.taps();
-    out_.bias.assign(at(padded), 0);
-    for (std::int64_t o = 0; o < op_.outputs; ++o) {
+    const std::int64_t padded = round_up(op.outputs, 4 * kBlock), each = inputs * geometry.taps();
+    out_.bias.assign(index(padded), 0);
+    for (std::int64_t o = 0; o < op.outputs; ++o) {
       std::int64_t sum = 0;
-      for (std::int64_t i = 0; out_.shifted && i < each; ++i) sum += op_.weight[o * each + i];
-      out_.bias[at(o)] = static_cast<std::int32_t>(static_cast<std::uint32_t>(op_.bias[at(o)] - 128 * sum));
+      for (std::int64_t i = 0; out_.shifted && i < each; ++i) sum += op.weight[o * each + i];
+      out_.bias[index(o)] = static_cast<std::int32_t>(static_cast<std::uint32_t>(op.bias[index(o)] - 128 * sum));
     }
-    if (!op_.residual) return;
-    out_.factor.assign(at(padded), 0);
-    std::copy(op_.factor.begin(), op_.factor.end(), out_.factor.begin());
-    out_.small_factor = *std::max_element(op_.factor.begin(), op_.factor.end()) < 1 << 15;
-  }
-
-  std::int64_t offset(std::int64_t i, std::int64_t j, std::int64_t channel) const {
-    return i * geometry_.dilation[0] * in_.row() + j * geometry_.dilation[1] * in_.pixel + channel;
+    if (!op.residual) return;
+    out_.factor.assign(index(padded), 0);
+    std::copy(op.factor.begin(), op.factor.end(), out_.factor.begin());
+    out_.small_factor = *std::max_element(op.factor.begin(), op.factor.end()) < 1 << 15;
   }
 
   void pack_depthwise() {
-    const std::int64_t taps = geometry_.taps();
+    const std::int64_t taps = geometry.taps();
     out_.positions = static_cast<int>(round_up(taps, kGroup));
     for (std::int64_t t = 0; t < out_.positions; ++t) {
       const std::int64_t tap = t < taps ? t : 0;
-      out_.offsets.push_back(
-          static_cast<std::int32_t>(offset(tap / geometry_.kernel[1], tap % geometry_.kernel[1], 0)));
+      out_.offsets.push_back(static_cast<std::int32_t>(offset(tap / geometry.kernel[1], tap % geometry.kernel[1], 0)));
     }
-    out_.weights.assign(at(round_up(op_.outputs, 4 * kBlock) * out_.positions), 0);
-    for (std::int64_t o = 0; o < op_.outputs; ++o)
+    out_.weights.assign(index(round_up(op.outputs, 4 * kBlock) * out_.positions), 0);
+    for (std::int64_t o = 0; o < op.outputs; ++o)
       for (std::int64_t t = 0; t < taps; ++t)
-        out_.weights[at(depthwise_index(o, t, out_.positions))] = op_.weight[o * taps + t];
-  }
-
-  // Input channels that a block of outputs reads, in whole groups of four.
-  Channels channels_of(std::int64_t block) const {
-    const std::int64_t per_group = op_.outputs / op_.groups, last = std::min((block + 1) * kBlock, op_.outputs) - 1;
-    return {block * kBlock / per_group * inputs_ / kGroup * kGroup, round_up((last / per_group + 1) * inputs_, kGroup)};
+        out_.weights[index(depthwise_index(o, t, out_.positions))] = op.weight[o * taps + t];
   }
 
   void pack_panels() {
-    const std::int64_t blocks = round_up(op_.outputs, kBlock) / kBlock;
+    const std::int64_t blocks = round_up(op.outputs, kBlock) / kBlock;
     std::vector<std::size_t> offsets_at, weights_at;
     for (std::int64_t block = 0; block < blocks;) {
       const Channels channels = channels_of(block);
       std::int64_t alike = 1;
       while (block + alike < blocks && channels_of(block + alike) == channels) ++alike;
       for (const std::int64_t end = block + alike; block < end;) {
-        const int taken = std::min(plan_.kernels->panel_blocks(end - block, row_pixels(), out_.shared), kMaxBlocks);
+        const int taken = std::min(plan.kernels->panel_blocks(end - block, row_pixels(), out_.shared), kMaxBlocks);
         offsets_at.push_back(out_.offsets.size());
         weights_at.push_back(out_.weights.size());
         pack_panel(block, static_cast<int>(std::min<std::int64_t>(taken, end - block)), channels);
@@ -134,8 +79,8 @@ class Packer {
   }
 
   void pack_panel(std::int64_t first, int blocks, const Channels& channels) {
-    const std::int64_t columns = out_.shared ? 1 : geometry_.kernel[1], together = out_.shared ? 3 : 1;
-    for (std::int64_t i = 0; i < geometry_.kernel[0]; ++i)
+    const std::int64_t columns = out_.shared ? 1 : geometry.kernel[1], together = out_.shared ? 3 : 1;
+    for (std::int64_t i = 0; i < geometry.kernel[0]; ++i)
       for (std::int64_t j = 0; j < columns; ++j)
         for (std::int64_t c = channels.first; c < channels.end; c += kGroup) {
           out_.offsets.push_back(static_cast<std::int32_t>(offset(i, j, c)));
@@ -143,7 +88,7 @@ class Packer {
         }
     const std::int64_t row_steps = columns * (channels.end - channels.first) / kGroup;
     out_.panels.push_back({static_cast<int>(first), blocks, static_cast<int>(row_steps), nullptr, nullptr, nullptr});
-    if (plan_.kernels->wants_mild) find_mild(static_cast<std::size_t>(blocks * kBlock * kGroup));
+    if (plan.kernels->wants_mild) find_mild(static_cast<std::size_t>(blocks * kBlock * kGroup));
   }
 
   // Inputs are at most 127 in magnitude: two pairs of products fit int16 if their four weights sum to at most 258.
@@ -166,25 +111,19 @@ class Packer {
 
   // Kernel rows that lie in the padding are skipped, unless 128 was added to their zeros.
   void find_rows() {
-    for (std::int64_t y = 0; y < op_.shape.height; ++y) {
-      const std::int64_t start = y * geometry_.stride[0] - geometry_.padding[0], d = geometry_.dilation[0];
-      std::int64_t first = start >= 0 ? 0 : std::min((-start + d - 1) / d, geometry_.kernel[0]);
-      std::int64_t end = start >= in_.height ? 0 : std::min((in_.height - start + d - 1) / d, geometry_.kernel[0]);
-      if (out_.shifted) first = 0, end = geometry_.kernel[0];
+    for (std::int64_t y = 0; y < op.shape.height; ++y) {
+      const std::int64_t start = y * geometry.stride[0] - geometry.padding[0], d = geometry.dilation[0];
+      std::int64_t first = start >= 0 ? 0 : std::min((-start + d - 1) / d, geometry.kernel[0]);
+      std::int64_t end = start >= in.height ? 0 : std::min((in.height - start + d - 1) / d, geometry.kernel[0]);
+      if (out_.shifted) first = 0, end = geometry.kernel[0];
       out_.first_row.push_back(static_cast<std::int32_t>(first));
       out_.end_row.push_back(static_cast<std::int32_t>(std::max(first, end)));
     }
-    out_.skip_left = !out_.shifted && geometry_.padding[2] > 0;
-    out_.skip_right = !out_.shifted && op_.shape.width + 1 - geometry_.padding[2] >= in_.width;
+    out_.skip_left = !out_.shifted && geometry.padding[2] > 0;
+    out_.skip_right = !out_.shifted && op.shape.width + 1 - geometry.padding[2] >= in.width;
   }
 
-  const Plan& plan_;
-  const Op& op_;
   PackedConv& out_;
-  const Layout& in_;
-  const Op& from_;
-  Geometry geometry_;
-  std::int64_t inputs_;
 };
 
 }  // namespace
@@ -194,7 +133,9 @@ bool is_depthwise(const Op& op, std::int64_t channels) {
          !op.law.raw;
 }
 
-void pack_conv(const Plan& plan, Step& step) { Packer(plan, step).pack(); }
+void pack_conv(const Plan& plan, Step& step) {
+  if (!pack_tiles(plan, step)) Packer(plan, step).pack();
+}
 
 PackedLaw pack_law(const Op& op) {
   PackedLaw law;

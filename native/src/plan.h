@@ -70,6 +70,10 @@ struct PackedConv {
   bool small_factor = false, shared = false, signed_input = false, shifted = false, depthwise = false;
   bool skip_left = false, skip_right = false;
   int positions = 0;  // depthwise: kernel positions, a multiple of 4
+  bool tiled = false, mixed = false;
+  int together = 1, step_bytes = 0;  // tiled: so many pixels of a row are one, with as many times the outputs
+  std::ptrdiff_t step_rows = 0;      // these as in Conv
+  Lines<float> lift;
 };
 
 struct Step {
@@ -103,6 +107,9 @@ void lay_out(Plan& plan);
 // Packs the weights of one convolution or linear layer. Needs the layouts.
 void pack_conv(const Plan& plan, Step& step);
 PackedLaw pack_law(const Op& op);
+
+// Packs them for matrix instructions if the kernels have those and they are faster here; says whether.
+bool pack_tiles(const Plan& plan, Step& step);
 
 // Whether a convolution is computed channel by channel.
 bool is_depthwise(const Op& op, std::int64_t channels);

@@ -1,7 +1,7 @@
 """Writes networks, images and their logits for native/tools/check.cc: ``python tests/contracts/engine_cases.py FILE``.
 
-The cases are the known answers of tests/vectors and every layer of the engines' contract. The logits are the reference
-executor's.
+The cases are the known answers of tests/vectors, every layer of the engines' contract, and shapes that are hard for
+kernels of 16 windows. The logits are the reference executor's.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ sys.path.append(str(Path(__file__).parents[1] / "cases"))
 
 from engine_programs import LAYERS
 from known_networks import known_answers
+from tile_programs import NETWORKS, TILES
 
 
 def cases() -> Iterator[tuple[IntegerNetwork, NDArray[np.int16]]]:
@@ -29,9 +30,11 @@ def cases() -> Iterator[tuple[IntegerNetwork, NDArray[np.int16]]]:
         for case in known_answers(file):
             yield case.network, case.images.astype(np.int16)
     random = np.random.default_rng(1)
-    for layer in LAYERS.values():
+    for layer in (*LAYERS.values(), *TILES.values()):
         network = layer.network()
         yield network, random.integers(-300, 556, (2, *network.shape)).astype(np.int16)
+    for network in NETWORKS.values():
+        yield network, random.integers(-300, 556, (19, *network.shape)).astype(np.int16)
 
 
 def write(file: BinaryIO) -> None:

@@ -83,7 +83,8 @@ class NativeNetwork:
 
     Args:
         network: the network.
-        isa: ``portable``, ``avx2``, ``avx512vnni`` or ``neon``; by default ``HOLDFAST_ISA``, else the best one here.
+        isa: ``portable``, ``avx2``, ``avx512vnni``, ``amxint8`` or ``neon``; by default ``HOLDFAST_ISA``, else the best
+            one here.
         threads: how many threads share the images; by default 1. More than there are processors work, and warn.
 
     Raises:
