@@ -89,6 +89,38 @@ def test_the_twin_is_near_the_float_network() -> None:
     assert float(error) < 0.05
 
 
+@pytest.mark.parametrize("size", [1e-3, 1e-9, 0.0])
+def test_a_channel_that_is_almost_dead_beside_its_residual_keeps_the_factors_small(size: float) -> None:
+    """Engines are fastest where factors are small; the residual passes such a channel to within a step or two."""
+
+    def fading(g: Graph) -> None:
+        start = g.relu("relu", g.conv("first", 0, g.tensor(4, 2, 3, 3), padding=(1, 1, 1, 1)))
+        weight = g.tensor(4, 4, 3, 3)
+        weight[2] *= size
+        body = g.conv("body", start, weight, padding=(1, 1, 1, 1))
+        total = g.relu("total", g.plus("sum", body, start))
+        g.linear("fc", g.flatten("flat", g.average("mean", total, 4)), g.tensor(3, 4))
+
+    twin = twin_of(fading)
+    require_agreement(twin, images())
+    factors = [op.residual.factor for op in twin.integer_network().operations if getattr(op, "residual", None)]
+    assert len(factors) == 1
+    assert 1 <= factors[0].max() <= 1 << 13
+    graph, batch = graph_of(fading), torch.from_numpy(images(count=100)[:-2])
+    exact = dict(
+        zip(
+            (n.name for n in graph.nodes),
+            (v for _, v in each_value(graph, to_input(batch, GREY, torch.float64))),
+            strict=True,
+        )
+    )
+    with torch.no_grad():
+        values = {step.node.name: value for step, value in zip(twin.plan.steps, twin.values(batch), strict=True)}
+    name = next(n for n in ("total", "sum", "body") if n in values)
+    apart = (values[name].q * values[name].scale - exact["total"]).abs()[:, 2] / float(values[name].scale)
+    assert float(apart.quantile(0.9)) < 2
+
+
 def wide(g: Graph) -> None:
     """All weights saturated, so 127 * 127 * 2200 leaves the integers that float32 holds."""
     features = g.flatten("flat", 0)
