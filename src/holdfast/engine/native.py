@@ -40,7 +40,7 @@ try:
 except ImportError:  # installed without a compiler: the reference executor serves
     _native = None
 
-__all__ = ["STATUS_ERRORS", "NativeClassifier", "NativeNetwork", "available", "encode", "isas"]
+__all__ = ["STATUS_ERRORS", "NativeClassifier", "NativeNetwork", "available", "encode", "isas", "usable_cores"]
 
 STATUS_ERRORS: dict[int, type[HoldfastError]] = {
     1: ParameterError,
@@ -108,7 +108,7 @@ class NativeNetwork:
             )
         if not 1 <= threads <= _MOST_THREADS:
             raise ParameterError(f"the number of threads must lie between 1 and {_MOST_THREADS}, not {threads}")
-        if threads > (cores := _cores()):
+        if threads > (cores := usable_cores()):
             warnings.warn(_MORE_THREADS.format(threads=threads, cores=cores), HoldfastWarning, stacklevel=2)
         program, weights = encode(network)
         self.network, self.threads = network, threads
@@ -286,8 +286,13 @@ def _weighted_words(op: Conv | Linear) -> Iterator[int]:
         yield from op.residual.factor.tolist()
 
 
-def _cores() -> int:
-    """Processors that this process may use."""
+def usable_cores() -> int:
+    """Processors that this process may use, at least 1: fewer than the machine has where it is bound to some.
+
+    Example:
+        >>> usable_cores() >= 1
+        True
+    """
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

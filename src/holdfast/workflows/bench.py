@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ import torch
 
 from holdfast.compression import to_integer
 from holdfast.engine.integer import IntegerClassifier
-from holdfast.engine.native import NativeClassifier, isas
+from holdfast.engine.native import NativeClassifier, isas, usable_cores
 from holdfast.engine.torch import cpu_threads
 from holdfast.intnet import IntegerNetwork
 from holdfast.models import ModelSpec, build, to_input
@@ -102,7 +101,7 @@ def _contenders(floating: Network | None, integer: IntegerNetwork) -> Iterator[t
     noise = noise_law("discrete", _SIGMA * 255)
     yield "reference", 1, _engine_loop(IntegerClassifier(integer, noise), most=4)
     here = [isa for isa, supported in isas().items() if supported]
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     for isa, threads in [(isa, 1) for isa in here] + ([(here[-1], cores)] if here and cores > 1 else []):
         yield f"native {isa}", threads, _engine_loop(NativeClassifier(integer, noise, isa=isa, threads=threads))
 

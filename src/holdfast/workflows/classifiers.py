@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast import intnet
 from holdfast.engine.integer import IntegerClassifier
-from holdfast.engine.native import NativeClassifier, available
+from holdfast.engine.native import NativeClassifier, available, usable_cores
 from holdfast.errors import ModelFileError, ParameterError
 from holdfast.intnet import IntegerNetwork
 from holdfast.noise import noise_law
@@ -180,7 +179,7 @@ def _integer_classifier(
         raise ParameterError(f"unknown engine {engine!r}; known: {', '.join(ENGINES)}")
     if chosen == "reference":
         return IntegerClassifier(network, noise, clip)
-    return NativeClassifier(network, noise, clip, threads=threads or len(os.sched_getaffinity(0)))
+    return NativeClassifier(network, noise, clip, threads=threads or usable_cores())
 
 
 def sigma_of(network: Network | IntegerNetwork, sigma: str | None) -> str:
