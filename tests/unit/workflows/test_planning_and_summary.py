@@ -33,7 +33,7 @@ def test_labels_that_depend_on_the_machine_are_warned_of(
     found = {"number of threads": [False, False], "device": [False, False]} | {what: [False, True]}
     for name, depends in (("threads", found["number of threads"]), ("device", found["device"])):
         answers = iter(depends)
-        monkeypatch.setattr(planning, f"labels_depend_on_{name}", lambda *_, answers=answers: next(answers))
+        monkeypatch.setattr(f"holdfast.engine.torch.labels_depend_on_{name}", lambda *_, answers=answers: next(answers))
     (warning,) = planning.self_test(squares.classifier(), squares.data, [4, 5, 6])
     assert f"labels of input 5 change with the {what}" in warning
 
