@@ -12,9 +12,13 @@ from fractions import Fraction
 
 from holdfast.errors import ParameterError
 from holdfast.stats.binomial import check_alpha, clopper_pearson_lower_down
+from holdfast.stats.discordance import smallest_rejected
 from holdfast.stats.interval import Interval, clopper_pearson_upper_up, mean_interval
 
 __all__ = ["PairedCounts", "difference_interval", "difference_upper_up", "mean_difference_interval"]
+
+_UPPER, _LOWER = 20, 100
+"""The shares of alpha, as divisors, that limits cost of how often the two differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +59,7 @@ def difference_interval(counts: PairedCounts, alpha: Fraction) -> Interval:
     """Confidence interval of ``P(first) - P(second)``, from inputs that both were asked about.
 
     The difference is ``p10 - p01``, with ``p10`` the probability that only the first gets an input and ``p01`` that only
-    the second does: what both get, or neither, cancels. Each count alone is binomial, so Clopper-Pearson gives limits
-    ``L <= p <= U`` for each probability; ``L10 - U01 <= p10 - p01 <= U10 - L01`` whenever all four hold.
-
-    It is conservative: four limits at ``alpha / 4`` each, and the two counts are negatively correlated, which is not used.
+    the second does: what both get, or neither, cancels. Each end is a limit of :func:`difference_upper_up`.
 
     Args:
         counts: of independent inputs from one source.
@@ -68,12 +69,12 @@ def difference_interval(counts: PairedCounts, alpha: Fraction) -> Interval:
         The interval, rounded outward, within [-1, 1].
 
     Guarantee:
-        It contains the difference with probability at least 1 - alpha: the union bound over four events, which does not
-        ask how the counts depend on each other. Each end alone fails with probability at most ``alpha / 2``.
+        It contains the difference with probability at least 1 - alpha: the union bound over its two ends, each of which
+        fails with probability at most ``alpha / 2``.
 
     Example:
         >>> difference_interval(PairedCounts(30, 10, 500), Fraction(1, 20)).text()
-        '-0.0006 to 0.0797'
+        '0.0077 to 0.0712'
     """
     end = check_alpha(alpha) / 2
     flipped = PairedCounts(counts.only_second, counts.only_first, counts.total)
@@ -81,7 +82,12 @@ def difference_interval(counts: PairedCounts, alpha: Fraction) -> Interval:
 
 
 def difference_upper_up(counts: PairedCounts, alpha: Fraction) -> Fraction:
-    """Upper confidence limit of ``P(first) - P(second)``: ``U10 - L01``, each at ``alpha / 2``.
+    """Upper confidence limit of ``P(first) - P(second)``, from inputs that both were asked about.
+
+    A small part of alpha buys limits of the probability ``s`` that the two differ on an input (Clopper-Pearson). With the
+    rest, every difference is refuted at which so few more inputs for the first alone would be too rare, for the largest such
+    ``s``: an exact test, with the nuisance parameter confined beforehand. Where ``s`` may exceed 1/2, two Clopper-Pearson
+    limits take its place.
 
     Args:
         counts: of independent inputs from one source.
@@ -90,13 +96,29 @@ def difference_upper_up(counts: PairedCounts, alpha: Fraction) -> Fraction:
     Guarantee:
         The difference is at most this with probability at least 1 - alpha; rounded up.
 
+    References: docs/theory/statistics.md; Berger and Boos, P values maximized over a confidence set for the nuisance
+    parameter (1994), for the confinement.
+
     Example:
-        >>> float(difference_upper_up(PairedCounts(0, 0, 1000), Fraction(1, 20)))  # 1 - (alpha/2)^(1/n)
-        0.003682...
+        >>> float(difference_upper_up(PairedCounts(0, 0, 1000), Fraction(1, 20)))
+        0.004317...
     """
-    part = check_alpha(alpha) / 2
-    lower = Fraction(clopper_pearson_lower_down(counts.only_second, counts.total, part))
-    return clopper_pearson_upper_up(counts.only_first, counts.total, part) - lower
+    total, upper_part, lower_part = counts.total, check_alpha(alpha) / _UPPER, alpha / _LOWER
+    if total == 1:
+        return _by_parts(counts, alpha)
+    level, differ = alpha - upper_part - lower_part, counts.only_first + counts.only_second
+    if 2 * Fraction(clopper_pearson_lower_down(differ, total, lower_part)) > 1:
+        return _by_parts(counts, level)
+    often = clopper_pearson_upper_up(differ, total, upper_part)
+    limit = smallest_rejected(counts.only_first - counts.only_second, total, min(often, Fraction(1, 2)), level)
+    limit = often if limit is None else limit
+    return limit if 2 * often <= 1 else max(limit, _by_parts(counts, level))
+
+
+def _by_parts(counts: PairedCounts, alpha: Fraction) -> Fraction:
+    """``U10 - L01``, Clopper-Pearson limits at ``alpha / 2`` each: for classifiers that differ on most inputs."""
+    lower = Fraction(clopper_pearson_lower_down(counts.only_second, counts.total, alpha / 2))
+    return clopper_pearson_upper_up(counts.only_first, counts.total, alpha / 2) - lower
 
 
 def mean_difference_interval(

@@ -10,6 +10,7 @@ the gate passes wrongly with at most that, however many demands there are: nothi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -218,9 +219,15 @@ def _verdict(shown: bool, refuted: bool) -> str:
 
 
 def _highest(p: float, q: float, inputs: int) -> float:
-    """About the upper limit of a drop when ``p`` of the inputs are lost and ``q`` are won."""
-    half = float(LEVEL) / 2
-    return 1 - _lower((1 - p) * inputs, inputs, half) - _lower(q * inputs, inputs, half)
+    """About the upper limit of a drop when ``p`` of the inputs are lost and ``q`` are won, in floats: for planning."""
+    from scipy.special import ndtri
+
+    level = float(LEVEL)
+    often = 1 - _lower((1 - p - q) * inputs, inputs, level / 20)
+    limit = p - q
+    for _ in range(4):  # the deviation depends on the difference itself, weakly
+        limit = p - q + (1 - float(ndtri(level)) * math.sqrt(max(0.0, often - limit * limit) * inputs)) / inputs
+    return limit
 
 
 def _lower(count: float, inputs: int, level: float = float(LEVEL)) -> float:

@@ -25,6 +25,7 @@ from holdfast.stats import (
     share_interval,
 )
 from holdfast.stats import interval as intervals
+from holdfast.stats.discordance import rejected
 
 TWENTIETH = Fraction(1, 20)
 ALPHAS = [Fraction(1, 20), Fraction(1, 4), Fraction(49, 100)]
@@ -71,16 +72,45 @@ def test_an_approximate_interval_would_be_seen() -> None:
     assert missed > Fraction(1, 4)
 
 
-@pytest.mark.parametrize("total", [7, 60])
+@pytest.mark.parametrize("total", [2, 7, 60])
 @pytest.mark.parametrize("alpha", ALPHAS)
-def test_the_ends_are_differences_of_proved_limits(total: int, alpha: Fraction) -> None:
-    for first, second in ((0, 0), (1, 0), (0, total), (3, 2), (total - 1, 1)):
+def test_the_interval_holds_what_was_measured(total: int, alpha: Fraction) -> None:
+    for first, second in ((0, 0), (1, 0), (0, total), (total - 1, 1), (total // 2, total // 3)):
         both = difference_interval(PairedCounts(first, second, total), alpha)
-        part = alpha / 4
-        ups = [1 - Fraction(clopper_pearson_lower_down(total - k, total, part)) for k in (first, second)]
-        lows = [Fraction(clopper_pearson_lower_down(k, total, part)) for k in (first, second)]
-        assert both == Interval(lows[0] - ups[1], ups[0] - lows[1])
         assert -1 <= both.lower <= Fraction(first - second, total) <= both.upper <= 1
+
+
+@pytest.mark.parametrize("counts", [(60, 41, 2000), (30, 10, 500), (300, 281, 10_000)])
+def test_it_is_narrower_than_two_clopper_pearson_limits(counts: tuple[int, int, int]) -> None:
+    first, second, total = counts
+    parts = [
+        clopper_pearson_upper_up(first, total, TWENTIETH / 2),
+        clopper_pearson_lower_down(second, total, TWENTIETH / 2),
+    ]
+    assert difference_upper_up(PairedCounts(*counts), TWENTIETH) < (parts[0] - Fraction(parts[1])) * Fraction(9, 10)
+
+
+@pytest.mark.parametrize("d", [Fraction(-1, 5), Fraction(0), Fraction(1, 20), Fraction(3, 10)])
+@pytest.mark.parametrize("s", [Fraction(3, 10), Fraction(1, 2)])
+def test_the_law_of_the_lead_is_that_of_two_independent_binomials(s: Fraction, d: Fraction) -> None:
+    """Against the sum over all outcomes, in fractions, just above and just below the probability."""
+    total, step = 12, Fraction(1, 10**20)
+    for k in range(-total, total):
+        exact = sum((w for b, c, w in outcomes(total, (s + d) / 2, (s - d) / 2) if b - c <= k), Fraction(0))
+        assert rejected(k, total, s, d, exact + step)
+        assert not rejected(k, total, s, d, exact - step)
+
+
+def test_few_leads_become_likelier_the_more_often_the_two_differ() -> None:
+    """What the limit rests on: below the mean, by (n - 1) d >= k + 2, for every s up to 1/2."""
+    total = 12
+    for d in (Fraction(i, 20) for i in range(-4, 8)):
+        for k in range(-total, math.floor((total - 1) * d - 2) + 1):
+            found = [
+                sum((w for b, c, w in outcomes(total, (s + d) / 2, (s - d) / 2) if b - c <= k), Fraction(0))
+                for s in (Fraction(j, 20) for j in range(math.ceil(abs(d) * 20), 11))
+            ]
+            assert found == sorted(found)
 
 
 @given(st.integers(1, 400), st.data(), st.sampled_from(ALPHAS))
