@@ -94,28 +94,23 @@ def by_radius(name: str, what: str, metric: Any, results: dict[str, dict[str, Re
         print(f"{name}: nothing is certified yet")
         return
     figure = Figure(figsize=(10, 6.4), layout="constrained")
-    for panel, (sigma, found) in enumerate(results.items()):
+    shown = {sigma: found for sigma, found in results.items() if found}
+    lines = {}
+    for panel, (sigma, found) in enumerate(shown.items()):
         axes = figure.add_subplot(2, 2, panel + 1)
-        end = Fraction(sigma) * 4
+        end = Fraction(sigma) * 5 / 2
         radii = [end * step / STEPS for step in range(STEPS + 1)]
         for method in METHODS:
             if method.name in found:
                 shares = [float(metric(triples(found[method.name]), r)) for r in radii]
                 style = "-" if method.name == "IntRS-quant" else "--"
-                axes.plot(
-                    [float(r) for r in radii],
-                    shares,
-                    style,
-                    color=COLOURS[method.name],
-                    label=method.name,
-                    linewidth=1.2,
-                )
+                x = [float(r) for r in radii]
+                (lines[method.name],) = axes.plot(x, shares, style, color=COLOURS[method.name], linewidth=1.2)
         axes.set(
             title=f"sigma {sigma}", xlabel="L2 radius (image units)", ylabel=what, ylim=(0, 1), xlim=(0, float(end))
         )
         axes.grid(alpha=0.3)
-        if found and panel == 0:
-            axes.legend(frameon=False, fontsize=8)
+    figure.legend(list(lines.values()), list(lines), loc="outside lower center", ncols=len(lines), frameon=False)
     save(figure, name)
 
 
@@ -190,7 +185,7 @@ def cost() -> None:
             axes = figure.add_subplot(2, 2, 2 * line + column + 1)
             bars = axes.barh([row["contender"] for row in own], [row[key] for row in own], color="#1d4ed8")
             axes.bar_label(bars, fmt="{:,.1f}" if column == 0 else "{:,.0f}", padding=3, fontsize=8)
-            axes.margins(x=0.2)
+            axes.margins(x=0.35)
             axes.invert_yaxis()
             axes.set(title=f"{shape}, n = {own[0]['n']:,}" if column == 0 else shape, xlabel=unit)
     save(figure, "figure-7-cost")
