@@ -1,85 +1,10 @@
-// Kernels for AVX2 with FMA. vpmaddubsw multiplies unsigned by signed bytes and adds pairs into int16 with saturation.
-// With inputs in [0, 127] and weights in [-127, 127] a pair is at most 2 * 127 * 127 = 32258, so nothing saturates.
-// Signed inputs lend their sign to the weights: |a| * (sign(a) w).
-#include <immintrin.h>
-
+// Kernels for AVX2 with FMA: the law, and what else runs on it.
+#include "avx2_dots.h"
 #include "noise_steps.h"
 #include "values.h"
 
 namespace holdfast {
 namespace {
-
-#define UNROLL _Pragma("GCC unroll 32")
-#define INLINE inline __attribute__((always_inline))
-
-constexpr int kLongest = 4;  // pixels: as many as leave registers for the weights of two steps
-
-INLINE __m256i spread(const std::int8_t* four) {
-  std::int32_t bytes;
-  __builtin_memcpy(&bytes, four, sizeof bytes);
-  return _mm256_set1_epi32(bytes);
-}
-
-template <bool kSigned>
-INLINE __m256i products(__m256i inputs, __m256i weights) {
-  if (kSigned) return _mm256_maddubs_epi16(_mm256_abs_epi8(inputs), _mm256_sign_epi8(weights, inputs));
-  return _mm256_maddubs_epi16(inputs, weights);
-}
-
-INLINE __m256i load_weights(const std::int8_t* weights) {
-  return _mm256_load_si256(reinterpret_cast<const __m256i*>(weights));
-}
-
-template <int kPixels, bool kSigned>
-INLINE void one_step(__m256i (&sums)[kPixels][2], const std::int8_t* in, std::ptrdiff_t stride,
-                     const std::int8_t* weights, __m256i ones) {
-  const __m256i low = load_weights(weights), high = load_weights(weights + 32);
-  UNROLL for (int p = 0; p < kPixels; ++p, in += stride) {
-    const __m256i four = spread(in);
-    sums[p][0] = _mm256_add_epi32(sums[p][0], _mm256_madd_epi16(products<kSigned>(four, low), ones));
-    sums[p][1] = _mm256_add_epi32(sums[p][1], _mm256_madd_epi16(products<kSigned>(four, high), ones));
-  }
-}
-
-// Two steps whose products are added in int16.
-template <int kPixels, bool kSigned>
-INLINE void mild_steps(__m256i (&sums)[kPixels][2], const std::int8_t* first, const std::int8_t* second,
-                       std::ptrdiff_t stride, const std::int8_t* weights, __m256i ones) {
-  const __m256i low = load_weights(weights), high = load_weights(weights + 32);
-  const __m256i next_low = load_weights(weights + 64), next_high = load_weights(weights + 96);
-  UNROLL for (int p = 0; p < kPixels; ++p, first += stride, second += stride) {
-    const __m256i a = spread(first), b = spread(second);
-    const __m256i lower = _mm256_add_epi16(products<kSigned>(a, low), products<kSigned>(b, next_low));
-    const __m256i upper = _mm256_add_epi16(products<kSigned>(a, high), products<kSigned>(b, next_high));
-    sums[p][0] = _mm256_add_epi32(sums[p][0], _mm256_madd_epi16(lower, ones));
-    sums[p][1] = _mm256_add_epi32(sums[p][1], _mm256_madd_epi16(upper, ones));
-  }
-}
-
-template <int kPixels, bool kSigned>
-void dot(const DotCall& call) {
-  __m256i sums[kPixels][2];
-  UNROLL for (int half = 0; half < 2; ++half) {
-    const __m256i bias = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(call.bias + 8 * half));
-    UNROLL for (int p = 0; p < kPixels; ++p) sums[p][half] = bias;
-  }
-  const __m256i ones = _mm256_set1_epi16(1);
-  const std::int8_t *weights = call.weights, *first = call.in;
-  const std::uint8_t* mild = call.mild;
-  const std::int32_t *offset = call.offsets, *const end = call.end;
-  const std::ptrdiff_t stride = call.in_pixel;
-  for (; offset + 1 < end; offset += 2, mild += 2, weights += 2 * kBlock * kGroup) {
-    if (*mild) {
-      mild_steps<kPixels, kSigned>(sums, first + offset[0], first + offset[1], stride, weights, ones);
-    } else {
-      one_step<kPixels, kSigned>(sums, first + offset[0], stride, weights, ones);
-      one_step<kPixels, kSigned>(sums, first + offset[1], stride, weights + kBlock * kGroup, ones);
-    }
-  }
-  if (offset < end) one_step<kPixels, kSigned>(sums, first + *offset, stride, weights, ones);
-  UNROLL for (int p = 0; p < kPixels; ++p) UNROLL for (int half = 0; half < 2; ++half)
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(call.sums + p * kBlock + 8 * half), sums[p][half]);
-}
 
 // The law on 8 sums whose law is narrow, not clamped. The multiply-add rounds to nearest, so the floor may be one too
 // large; then the exact value lies below it, and the second multiply-add has the sign of that difference.
@@ -90,6 +15,23 @@ INLINE __m256i narrow_law(__m256i sums, __m256 ratio) {
   const __m256i below = _mm256_castps_si256(_mm256_cmp_ps(rest, _mm256_setzero_ps(), _CMP_LT_OQ));
   return _mm256_add_epi32(_mm256_cvttps_epi32(floor), below);
 }
+
+// The same where floats are rounded down: the floor of the exact value, see Requant::narrow.
+INLINE __m256i rounded_down_law(__m256i sums, __m256 ratio) {
+  return _mm256_cvtps_epi32(_mm256_fmadd_ps(_mm256_cvtepi32_ps(sums), ratio, _mm256_set1_ps(0.5f)));
+}
+
+// While it lives, floats are rounded down. Functions that rely on it are not inlined, so that nothing moves out of it.
+class RoundingDown {
+ public:
+  RoundingDown() : before_(_mm_getcsr()) { _mm_setcsr((before_ & ~_MM_ROUND_MASK) | _MM_ROUND_DOWN); }
+  RoundingDown(const RoundingDown&) = delete;
+  RoundingDown& operator=(const RoundingDown&) = delete;
+  ~RoundingDown() { _mm_setcsr(before_); }
+
+ private:
+  unsigned before_;
+};
 
 // The law on 4 sums, clamped. float64 holds every number of the law exactly.
 INLINE __m128i wide_law(__m128i sums, const double* ratio, const Requant& law) {
@@ -107,19 +49,54 @@ INLINE void store_values(__m256i a, __m256i b, const Requant& law, std::int8_t* 
   _mm_storeu_si128(reinterpret_cast<__m128i*>(out), bytes);
 }
 
-INLINE __m256i load_sums(const std::int32_t* sums) {
-  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(sums));
+// A residual with factors below 2^15, with larger ones, or none.
+enum class Added { kNothing, kSmall, kLarge };
+
+// 8 sums of a block with the residual added.
+template <Added kAdded>
+INLINE __m256i whole_sums(const FinishCall& call, std::int64_t pixel, int from) {
+  const __m256i sums = load_sums(call.sums + pixel * call.blocks * kBlock + from);
+  if (kAdded == Added::kNothing) return sums;
+  const auto* residual = reinterpret_cast<const __m128i*>(call.residual + pixel * call.residual_pixel + from);
+  const __m256i added = _mm256_cvtepi8_epi32(_mm_loadl_epi64(residual)), factor = load_sums(call.factor + from);
+  return _mm256_add_epi32(
+      sums, kAdded == Added::kSmall ? _mm256_madd_epi16(added, factor) : _mm256_mullo_epi32(added, factor));
+}
+
+// Where floats are rounded down.
+template <Added kAdded, bool kNarrow>
+__attribute__((noinline)) void finish_all(const FinishCall& call) {
+  for (int from = 0; from < call.blocks * kBlock; from += kBlock) {
+    const float* const narrow = call.law->ratio + call.channel + from;
+    const double* const wide = call.law->wide_ratio + call.channel + from;
+    const __m256 ratio[2] = {_mm256_loadu_ps(narrow), _mm256_loadu_ps(narrow + 8)};
+    for (std::int64_t p = 0; p < call.pixels; ++p) {
+      __m256i values[2];
+      UNROLL for (int half = 0; half < 2; ++half) {
+        const __m256i sums = whole_sums<kAdded>(call, p, from + 8 * half);
+        if (kNarrow)
+          values[half] = rounded_down_law(sums, ratio[half]);
+        else
+          values[half] = _mm256_set_m128i(
+              wide_law(_mm256_extracti128_si256(sums, 1), wide + 8 * half + 4, *call.law),
+              wide_law(_mm256_castsi256_si128(sums), wide + 8 * half, *call.law));
+      }
+      store_values(values[0], values[1], *call.law, call.out + p * call.out_pixel + from);
+    }
+  }
+}
+
+template <bool kNarrow>
+void finish_with(const FinishCall& call) {
+  if (!call.residual) return finish_all<Added::kNothing, kNarrow>(call);
+  call.small_factor ? finish_all<Added::kSmall, kNarrow>(call) : finish_all<Added::kLarge, kNarrow>(call);
 }
 
 struct Avx2 {
-  static int longest_tile(int, bool) { return kLongest; }
+  static int longest_tile(int, const Conv& conv) { return conv.short_runs ? kLongestShort : kLongest; }
 
   static Dot dot(int pixels, int, const Conv& conv, std::ptrdiff_t) {
-    static constexpr Dot positive[] = {holdfast::dot<1, false>, holdfast::dot<2, false>, holdfast::dot<3, false>,
-                                       holdfast::dot<4, false>};
-    static constexpr Dot any[] = {holdfast::dot<1, true>, holdfast::dot<2, true>, holdfast::dot<3, true>,
-                                  holdfast::dot<4, true>};
-    return (conv.signed_input ? any : positive)[pixels - 1];
+    return conv.signed_input ? choose<true>(pixels, conv.short_runs) : choose<false>(pixels, conv.short_runs);
   }
 
   static bool fuses(const Conv&) { return false; }
@@ -137,29 +114,18 @@ struct Avx2 {
   }
 
   static void finish(const FinishCall& call) {
-    if (!call.law->narrow) return finish_by_blocks<Avx2>(call);
-    for (int b = 0; b < call.blocks; ++b) {
-      const __m256 ratio[2] = {_mm256_loadu_ps(call.law->ratio + call.channel + b * kBlock),
-                               _mm256_loadu_ps(call.law->ratio + call.channel + b * kBlock + 8)};
-      for (std::int64_t p = 0; p < call.pixels; ++p) {
-        __m256i values[2];
-        UNROLL for (int half = 0; half < 2; ++half) {
-          values[half] = load_sums(call.sums + (p * call.blocks + b) * kBlock + 8 * half);
-          if (call.residual) {
-            const std::int8_t* residual = call.residual + p * call.residual_pixel + b * kBlock + 8 * half;
-            const __m256i added = _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(residual)));
-            values[half] = _mm256_add_epi32(values[half],
-                                            _mm256_mullo_epi32(added, load_sums(call.factor + b * kBlock + 8 * half)));
-          }
-          values[half] = narrow_law(values[half], ratio[half]);
-        }
-        store_values(values[0], values[1], *call.law, call.out + p * call.out_pixel + b * kBlock);
-      }
-    }
+    call.law->narrow ? finish_with<true>(call) : finish_with<false>(call);
   }
 };
 
+void conv(const Conv& conv, const ConvCall& call) {
+  const RoundingDown rounding;
+  conv_rows<Avx2>(conv, call);
+}
+
 int panel_blocks(std::int64_t, std::int64_t, bool) { return 1; }
+
+constexpr double kLongRuns = 2.5;  // measured on Sapphire Rapids
 
 // One block of channels at a time, four kernel positions in one step.
 void depthwise(const Depthwise& conv, const ConvCall& call) {
@@ -199,8 +165,8 @@ const Kernels kAvx2 = {"avx2",
                        false,
                        panel_blocks,
                        false,
-                       true,
-                       conv_rows<Avx2>,
+                       kLongRuns,
+                       conv,
                        nullptr,
                        nullptr,
                        depthwise,

@@ -8,7 +8,9 @@ namespace holdfast {
 namespace {
 
 struct Avx512Vnni : Avx512Law {
-  static int longest_tile(int blocks, bool shared) { return shared ? kLongestShared[blocks] : kLongestPlain[blocks]; }
+  static int longest_tile(int blocks, const Conv& conv) { return longest(blocks, conv.shared); }
+
+  static int longest(int blocks, bool shared) { return shared ? kLongestShared[blocks] : kLongestPlain[blocks]; }
 
   static bool fuses(const Conv& conv) { return !conv.raw && conv.law.narrow; }
 
@@ -28,7 +30,7 @@ int panel_blocks(std::int64_t blocks, std::int64_t width, bool shared) {
   std::int64_t best = 1;
   double least = 1e9;
   for (int most = 1; most <= kMaxBlocks && most <= blocks; ++most) {
-    const int longest = Avx512Vnni::longest_tile(most, shared);
+    const int longest = Avx512Vnni::longest(most, shared);
     if (longest == 0) break;
     const double pixels = static_cast<double>(width) / static_cast<double>((width + longest - 1) / longest);
     const double loads = (most * kWeights + pixels * kPixel) / (most * pixels);
@@ -196,7 +198,7 @@ constexpr Kernels kernels(const char* name, void (*conv_by_tiles)(const Conv&, c
           true,
           panel_blocks,
           true,
-          false,
+          0,
           conv_rows<Avx512Vnni>,
           conv_by_tiles,
           leave,

@@ -96,9 +96,10 @@ void run_conv(const Batch& batch, const Step& step, const Op& op) {
   const Conv conv{packed.panels.data(), static_cast<int>(packed.panels.size()),
                   packed.bias.data(),   op.residual ? packed.factor.data() : nullptr,
                   packed.small_factor,  packed.shared,
-                  packed.signed_input,  op.law.raw,
-                  packed.step_bytes,    packed.step_rows,
-                  packed.mixed,         packed.lift.empty() ? nullptr : packed.lift.data(),
+                  packed.signed_input,  packed.short_runs,
+                  op.law.raw,           packed.step_bytes,
+                  packed.step_rows,     packed.mixed,
+                  packed.lift.empty() ? nullptr : packed.lift.data(),
                   step.law.view()};
   if (!packed.tiled) return batch.plan.kernels->conv(conv, call);
   call.width /= packed.together, call.in_pixel *= packed.together;

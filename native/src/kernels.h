@@ -44,7 +44,7 @@ struct Panel {
   int row_steps;                // steps per row of the kernel; by tiles, all of them
   const std::int32_t* offsets;  // of each step, from the window's first byte: kernel row, kernel column, channel group
   const std::int8_t* weights;   // [step][block][16 outputs][4 inputs]; sharing: [step][3 columns][block][16][4]
-  const std::uint8_t* mild;     // of each step: added to the next one's, its products in pairs stay within int16
+  const std::uint8_t* runs;     // how many steps from this one on have products that add up in int16; see runs.cc
 };
 
 struct Conv {
@@ -55,6 +55,7 @@ struct Conv {
   bool small_factor;           // every factor is below 2^15
   bool shared;                 // the 3 columns of a kernel row share their inputs: stride 1, no dilation
   bool signed_input;           // inputs may be negative
+  bool short_runs;             // no run is longer than two steps
   bool raw;                    // leaves int32 accumulators
   // By tiles only:
   int step_bytes;
@@ -144,7 +145,7 @@ struct Kernels {
   // How many of so many blocks the next panel takes, for rows of so many pixels.
   int (*panel_blocks)(std::int64_t blocks, std::int64_t width, bool shared);
   bool shares_columns;
-  bool wants_mild;  // whether Panel::mild is of use
+  double long_runs;  // steps of an average run from which on long runs are faster; 0 where Panel::runs is of no use
   void (*conv)(const Conv& conv, const ConvCall& call);
   // Null where there are no matrix instructions; pack_tiles.cc decides where they are worth it, and never shifts
   // inputs.

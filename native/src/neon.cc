@@ -68,7 +68,7 @@ INLINE void store_values(const int32x4_t (&values)[kQuarters], const Requant& la
 }
 
 struct Neon {
-  static int longest_tile(int, bool) { return kLongest; }
+  static int longest_tile(int, const Conv&) { return kLongest; }
 
   static Dot dot(int pixels, int, const Conv&, std::ptrdiff_t) {
     static constexpr Dot dots[] = {holdfast::dot<1>, holdfast::dot<2>, holdfast::dot<3>,
@@ -151,7 +151,7 @@ const Kernels kNeon = {"neon",
                        false,
                        panel_blocks,
                        false,
-                       false,
+                       0,
                        conv_rows<Neon>,
                        nullptr,
                        nullptr,

@@ -59,6 +59,7 @@ class Packer : Weighted {
   void pack_panels() {
     const std::int64_t blocks = round_up(op.outputs, kBlock) / kBlock;
     std::vector<std::size_t> offsets_at, weights_at;
+    out_.panels.clear(), out_.offsets.clear(), out_.weights.clear(), out_.runs.clear();
     for (std::int64_t block = 0; block < blocks;) {
       const Channels channels = channels_of(block);
       std::int64_t alike = 1;
@@ -71,37 +72,37 @@ class Packer : Weighted {
         block += out_.panels.back().blocks;
       }
     }
+    if (plan.kernels->long_runs > 0 && !out_.short_runs && !runs_are_long()) {
+      out_.short_runs = true;
+      return pack_panels();
+    }
     for (std::size_t i = 0; i < out_.panels.size(); ++i) {
       out_.panels[i].offsets = out_.offsets.data() + offsets_at[i];
       out_.panels[i].weights = out_.weights.data() + weights_at[i];
-      out_.panels[i].mild = out_.mild.empty() ? nullptr : out_.mild.data() + offsets_at[i];
+      out_.panels[i].runs = out_.runs.empty() ? nullptr : out_.runs.data() + offsets_at[i];
     }
+  }
+
+  bool runs_are_long() const {
+    const auto runs = std::count_if(out_.runs.begin(), out_.runs.end(), [](std::uint8_t steps) { return steps > 0; });
+    return static_cast<double>(out_.runs.size()) >= plan.kernels->long_runs * static_cast<double>(runs);
   }
 
   void pack_panel(std::int64_t first, int blocks, const Channels& channels) {
     const std::int64_t columns = out_.shared ? 1 : geometry.kernel[1], together = out_.shared ? 3 : 1;
-    for (std::int64_t i = 0; i < geometry.kernel[0]; ++i)
-      for (std::int64_t j = 0; j < columns; ++j)
-        for (std::int64_t c = channels.first; c < channels.end; c += kGroup) {
-          out_.offsets.push_back(static_cast<std::int32_t>(offset(i, j, c)));
-          for (std::int64_t t = 0; t < together; ++t) pack_step(first, blocks, c, i, j + t);
-        }
-    const std::int64_t row_steps = columns * (channels.end - channels.first) / kGroup;
-    out_.panels.push_back({static_cast<int>(first), blocks, static_cast<int>(row_steps), nullptr, nullptr, nullptr});
-    if (plan.kernels->wants_mild) find_mild(static_cast<std::size_t>(blocks * kBlock * kGroup));
-  }
-
-  // Inputs are at most 127 in magnitude: two pairs of products fit int16 if their four weights sum to at most 258.
-  void find_mild(std::size_t step_bytes) {
-    const std::size_t steps = out_.offsets.size() - out_.mild.size();
-    const std::int8_t* weight = out_.weights.data() + out_.weights.size() - steps * step_bytes;
-    const auto pair = [](const std::int8_t* w) { return std::abs(int{w[0]}) + std::abs(int{w[1]}); };
-    for (std::size_t step = 0; step < steps; ++step, weight += step_bytes) {
-      bool mild = step + 1 < steps;
-      for (std::size_t i = 0; mild && i < step_bytes; i += 2)
-        mild = pair(weight + i) + pair(weight + step_bytes + i) <= 258;
-      out_.mild.push_back(mild);
+    std::vector<Place> places;
+    for (std::int64_t j = 0; j < columns; ++j)
+      for (std::int64_t c = channels.first; c < channels.end; c += kGroup) places.push_back({j, c});
+    const auto row_steps = static_cast<int>(places.size());
+    for (std::int64_t i = 0; i < geometry.kernel[0]; ++i) {
+      if (plan.kernels->long_runs > 0)
+        places = in_runs(*this, {first, blocks, i}, places, out_.short_runs ? 2 : kLongestRun, out_.runs);
+      for (const auto& [j, c] : places) {
+        out_.offsets.push_back(static_cast<std::int32_t>(offset(i, j, c)));
+        for (std::int64_t t = 0; t < together; ++t) pack_step(first, blocks, c, i, j + t);
+      }
     }
+    out_.panels.push_back({static_cast<int>(first), blocks, row_steps, nullptr, nullptr, nullptr});
   }
 
   void pack_step(std::int64_t first, int blocks, std::int64_t channel, std::int64_t i, std::int64_t j) {

@@ -69,4 +69,23 @@ class Weighted {
   }
 };
 
+// Where a step of a kernel row reads: kernel column, and the first of its channels.
+struct Place {
+  std::int64_t column, channel;
+};
+
+// A kernel row of the weights of some blocks.
+struct Row {
+  std::int64_t first_block;
+  int blocks;
+  std::int64_t row;
+};
+
+constexpr std::size_t kLongestRun = 255;
+
+// The steps of a kernel row in runs of at most `longest` whose products add up in int16; appends the length of each run
+// at its first step, and 0 at its others.
+std::vector<Place> in_runs(const Weighted& layer, const Row& row, const std::vector<Place>& places, std::size_t longest,
+                           std::vector<std::uint8_t>& lengths);
+
 }  // namespace holdfast

@@ -64,10 +64,11 @@ struct PackedConv {
   std::vector<Panel> panels;
   std::vector<std::int32_t> offsets;
   Lines<std::int8_t> weights;
-  std::vector<std::uint8_t> mild;
+  std::vector<std::uint8_t> runs;
   Lines<std::int32_t> bias, factor;
   std::vector<std::int32_t> first_row, end_row;
   bool small_factor = false, shared = false, signed_input = false, shifted = false, depthwise = false;
+  bool short_runs = false;
   bool skip_left = false, skip_right = false;
   int positions = 0;  // depthwise: kernel positions, a multiple of 4
   bool tiled = false, mixed = false;

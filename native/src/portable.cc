@@ -6,7 +6,7 @@ namespace holdfast {
 namespace {
 
 struct Portable {
-  static int longest_tile(int, bool) { return 4; }
+  static int longest_tile(int, const Conv&) { return 4; }
 
   static void requantise(const std::int32_t* sums, const Requant& law, std::int64_t channel, std::int8_t* out) {
     for (int i = 0; i < kBlock; ++i) {
@@ -50,7 +50,7 @@ const Kernels kPortable = {"portable",
                            false,
                            one_block,
                            false,
-                           false,
+                           0,
                            conv_rows<Portable>,
                            nullptr,
                            nullptr,

@@ -3,7 +3,7 @@
 // An instruction set gives a class Isa with
 //   static void requantise(const std::int32_t* sums, const Requant& law, std::int64_t channel, std::int8_t* out);
 //     the law on one block of sums, channels channel .. channel + 15
-//   static int longest_tile(int blocks, bool shared);
+//   static int longest_tile(int blocks, const Conv& conv);
 //   static Dot dot(int pixels, int blocks, const Conv& conv, std::ptrdiff_t stride);
 //     the function for tiles of so many pixels at this distance, at most longest_tile
 //   static bool fuses(const Conv& conv);
@@ -26,7 +26,7 @@ struct DotCall {
   std::ptrdiff_t in_pixel;
   const std::int32_t *offsets, *end;  // of the steps
   const std::int8_t* weights;
-  const std::uint8_t* mild;  // of the steps, or null
+  const std::uint8_t* runs;  // of the steps, or null
   const std::int32_t* bias;
   bool signed_input, skip_left, skip_right;
   // Where the law is fused: as in FinishCall, for the same pixels.
@@ -100,7 +100,7 @@ struct PanelRun {
   bool fused;
 
   PanelRun(const Conv& conv, const ConvCall& call, const Panel& panel) : conv(conv), call(call), panel(panel) {
-    const int longest = Isa::longest_tile(panel.blocks, conv.shared);
+    const int longest = Isa::longest_tile(panel.blocks, conv);
     tiles = (call.width + longest - 1) / longest;
     size = call.width / tiles, larger = call.width % tiles;
     for (int i = 0; i < 2; ++i)
@@ -129,7 +129,7 @@ struct PanelRun {
             panel.offsets + first,
             panel.offsets + static_cast<std::int64_t>(call.end_row[y]) * panel.row_steps,
             panel.weights + first * step_bytes,
-            panel.mild ? panel.mild + first : nullptr,
+            panel.runs ? panel.runs + first : nullptr,
             conv.bias + channel,
             conv.signed_input,
             call.skip_left,

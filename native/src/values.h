@@ -35,9 +35,13 @@ void input_by_channels(const InputCall& call) {
         const std::int16_t* from = call.pixels + (c * out.height + y) * out.width + x;
         alignas(64) std::int32_t sums[kBlock] = {};
         std::int8_t values[kBlock];
-        for (std::int64_t i = 0; i < pixels; ++i) sums[i] = from[i] - call.center[c];
+        std::int8_t* const to = out.data + y * out.row + x * out.pixel + c;
+        if (pixels == kBlock)  // the compiler knows how many
+          for (int i = 0; i < kBlock; ++i) sums[i] = from[i] - call.center[c];
+        else
+          for (std::int64_t i = 0; i < pixels; ++i) sums[i] = from[i] - call.center[c];
         Isa::requantise(sums, spread.law, 0, values);
-        for (std::int64_t i = 0; i < pixels; ++i) out.data[y * out.row + (x + i) * out.pixel + c] = values[i];
+        for (std::int64_t i = 0; i < pixels; ++i) to[i * out.pixel] = values[i];
       }
   }
 }
