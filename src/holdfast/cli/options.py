@@ -45,7 +45,7 @@ CompileOption = Annotated[
     bool,
     typer.Option(
         "--compile",
-        help="Float networks: through torch.compile. Half a minute first, then up to 3 times as fast with --dtype bfloat16.",
+        help="Float networks: through torch.compile. Half a minute first, then about twice as fast with --dtype bfloat16.",
     ),
 ]
 EngineOption = Annotated[

@@ -240,3 +240,27 @@ def test_labels_of_a_compiled_network_are_functions_of_the_address(
     parts = [compiled_pair[1].labels(image, address, start, 200) for start in (0, 200, 400)]
     assert np.array_equal(whole, np.concatenate(parts))
     assert len(set(whole.tolist())) > 1
+
+
+def test_what_torch_cannot_compile_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, classifier: Make, network: Make
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("no compiler\nand a long story")
+
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: fail)
+    with pytest.raises(ParameterError, match=r"^torch.compile cannot compile this network here: no compiler$"):
+        classifier(network(), compiled=True)
+
+
+def test_a_network_that_does_not_fit_is_named_before_it_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", None)
+    with pytest.raises(ParameterError, match="does not take images of shape"):
+        TorchClassifier(
+            torch.nn.Conv2d(1, 4, 3),
+            num_classes=4,
+            shape=(2, 8, 8),
+            preprocessing=Preprocessing((0.5, 0.5), (0.5, 0.5)),
+            noise=DiscreteGaussian("30.6"),
+            compiled=True,
+        )
