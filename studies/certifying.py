@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from holdfast.cli.output import epoch_line
 from holdfast.data import DataSet
 from holdfast.intnet import IntegerNetwork
 from holdfast.ledger import Ledger
@@ -30,6 +31,7 @@ from holdfast.stats import (
     certified_percentage,
     difference_upper_up,
 )
+from holdfast.training import EpochRecord
 from holdfast.workflows.certify import Progress, certify_inputs, choose_indices, open_run
 from holdfast.workflows.classifiers import Network, as_classifier
 
@@ -85,6 +87,11 @@ def certify(
     chosen = choose_indices(len(test), min(inputs, len(test)), None)
     certify_inputs(ledger, run, classifier, test, chosen, on_progress=_reporter(title))
     return run
+
+
+def show_epochs(name: str, epochs: int) -> Callable[[EpochRecord], None]:
+    """What prints every epoch of a training."""
+    return lambda record: print(f"{name}, {epoch_line(record, epochs)}", flush=True)
 
 
 def _reporter(title: str, every_seconds: float = 30.0) -> Callable[[Progress], None]:

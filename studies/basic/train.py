@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Train the networks of the basic study: a small CNN on MNIST and ResNet-20 on CIFAR-10, under integer noise.
 
-usage: python studies/basic/train.py [--data-dir DIR] [--work-dir DIR] [--only NAME ...]
+usage: python -m studies.basic.train [--data-dir DIR] [--work-dir DIR] [--only NAME ...]
 
 What is in studies/models already is not trained again; what was interrupted continues from its last whole epoch.
 Writes studies/models/NAME.safetensors and studies/basic/logs/NAME.csv.
@@ -14,10 +14,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from studies.certifying import show_epochs
+
 from holdfast import data
 from holdfast.models import ModelSpec, build, checkpoint
 from holdfast.records import Preprocessing
-from holdfast.training import EpochRecord, accuracy, choose, named, train
+from holdfast.training import accuracy, choose, named, train
 from holdfast.workflows.allocator import keep_freed_memory
 
 HERE = Path(__file__).resolve().parent
@@ -54,7 +56,7 @@ CONFIGURATIONS = (
 
 def main() -> None:
     """Train what is not there yet, one network after the other."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0], prog="python -m studies.basic.train")
     parser.add_argument("--data-dir", type=Path, help="where the data sets are; by default HOLDFAST_DATA")
     parser.add_argument(
         "--work-dir",
@@ -94,7 +96,7 @@ def run(configuration: Configuration, data_dir: Path | None, work_dir: Path) -> 
         state_path=work_dir / f"{configuration.name}.state",
         log_path=LOGS / f"{configuration.name}.csv",
         validation=(test.images[:2000], test.labels[:2000]),
-        on_epoch=lambda record: show(configuration.name, record),
+        on_epoch=show_epochs(configuration.name, recipe.epochs),
     )
     execution = choose("cpu", "float32", False)
     measured = (module, test.images, test.labels, spec.preprocessing, execution)
@@ -115,16 +117,6 @@ def run(configuration: Configuration, data_dir: Path | None, work_dir: Path) -> 
     }
     checkpoint.save(MODELS / f"{configuration.name}.safetensors", module, spec, metadata)
     print(f"{configuration.name}: done in {time.perf_counter() - started:.0f} s", flush=True)
-
-
-def show(name: str, record: EpochRecord) -> None:
-    """Print one epoch."""
-    print(
-        f"{name} epoch {record.epoch:3d}: {record.seconds:6.1f} s, {record.images_per_second:6.0f} img/s, "
-        f"lr {record.lr:.4f}, loss {record.train_loss:.4f}, train {record.train_accuracy:.4f}, "
-        f"clean {record.clean_accuracy:.4f}, noisy {record.noisy_accuracy:.4f}",
-        flush=True,
-    )
 
 
 def summary() -> None:

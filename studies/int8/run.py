@@ -15,7 +15,18 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from studies.certifying import ALPHA, METHODS, METRICS, N0, Results, certify, loss_table, metric_table, results_of
+from studies.certifying import (
+    ALPHA,
+    METHODS,
+    METRICS,
+    N0,
+    Results,
+    certify,
+    loss_table,
+    metric_table,
+    results_of,
+    show_epochs,
+)
 
 from holdfast import data
 from holdfast.data import DataSet
@@ -23,7 +34,7 @@ from holdfast.intnet import IntegerNetwork
 from holdfast.ledger import Ledger
 from holdfast.models import ModelSpec, build, checkpoint
 from holdfast.records import Preprocessing, Run
-from holdfast.training import EpochRecord, accuracy, choose, named, train
+from holdfast.training import accuracy, choose, named, train
 from holdfast.workflows.allocator import keep_freed_memory
 from holdfast.workflows.classifiers import Network, load_network
 from holdfast.workflows.compress import CompressRequest, compress_network
@@ -52,7 +63,7 @@ CONFIGURATIONS = (
 
 def main() -> None:
     """Do what is not done yet, then write the tables."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0], prog="python -m studies.int8.run")
     parser.add_argument("--data-dir", type=Path, help="where the data sets are; by default HOLDFAST_DATA")
     parser.add_argument(
         "--work-dir", type=Path, default=HERE.parents[1] / "build" / "studies", help="where ledgers are kept"
@@ -105,7 +116,7 @@ def networks(configuration: Configuration, training: DataSet, test: DataSet) -> 
     if not out.exists():
         recipe = recipe_for("qat", training, None, None, epochs=EPOCHS)
         request = CompressRequest(network=floating, source=str(path), sigma=configuration.sigma, recipe=recipe, out=out)
-        compress_network(request, training, test, say=print, on_epoch=lambda r: show_epoch(configuration.name, r))
+        compress_network(request, training, test, say=print, on_epoch=show_epochs(configuration.name, recipe.epochs))
         out.with_suffix(".csv").unlink(missing_ok=True)
     integer = load_network(str(out))
     assert isinstance(integer, IntegerNetwork)
@@ -126,7 +137,7 @@ def train_digits(path: Path, configuration: Configuration, training: DataSet, te
         recipe=recipe,
         precision="float32",
         compiled=False,
-        on_epoch=lambda r: show_epoch(configuration.name, r),
+        on_epoch=show_epochs(configuration.name, recipe.epochs),
     )
     measured = (module, test.images, test.labels, spec.preprocessing, choose("cpu", "float32"))
     metadata = {
@@ -141,15 +152,6 @@ def train_digits(path: Path, configuration: Configuration, training: DataSet, te
         "noisy_accuracy": accuracy(*measured, sigma_px=float(configuration.sigma) * 255),
     }
     checkpoint.save(path, module, spec, metadata)
-
-
-def show_epoch(name: str, record: EpochRecord) -> None:
-    """A line per epoch."""
-    print(
-        f"{name} epoch {record.epoch}: loss {record.train_loss:.4f}, train {record.train_accuracy:.4f}, "
-        f"{record.images_per_second:.0f} images/s",
-        flush=True,
-    )
 
 
 def section(

@@ -17,14 +17,13 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from studies.certifying import ALPHA, METHODS, METRICS, N0, Results, certify, metric_table, results_of
+from studies.certifying import ALPHA, METHODS, METRICS, N0, Results, certify, metric_table, results_of, show_epochs
 from studies.intrs.plan import HERE, MODELS, SIGMAS
 
 from holdfast import data
 from holdfast.data import DataSet
 from holdfast.intnet import IntegerNetwork
 from holdfast.ledger import Ledger
-from holdfast.training import EpochRecord
 from holdfast.workflows.allocator import keep_freed_memory
 from holdfast.workflows.classifiers import Network, load_network
 from holdfast.workflows.compress import CompressRequest, compress_network
@@ -124,7 +123,7 @@ def networks(
         recipe = recipe_for("quick", training, True, None, epochs=configuration.epochs, lr=configuration.lr, **shared)
         unfinished = work_dir / path.name
         request = TrainRequest(model=configuration.model, sigma=sigma, out=unfinished, recipe=recipe, init_from=weights)
-        train_network(request, training, test, lambda record: show(path.stem, record))
+        train_network(request, training, test, show_epochs(path.stem, recipe.epochs))
         unfinished.replace(path)
     floating = load_network(str(path))
     assert isinstance(floating, Network)
@@ -133,20 +132,11 @@ def networks(
         recipe = recipe_for("qat", training, True, None, epochs=configuration.quantised_epochs, **shared)
         unfinished = work_dir / out.name
         request = CompressRequest(network=floating, source=str(path), sigma=sigma, recipe=recipe, out=unfinished)
-        compress_network(request, training, test, on_epoch=lambda record: show(f"{path.stem}, int8", record))
+        compress_network(request, training, test, on_epoch=show_epochs(f"{path.stem}, int8", recipe.epochs))
         unfinished.replace(out)
     integer = load_network(str(out))
     assert isinstance(integer, IntegerNetwork)
     return floating, integer
-
-
-def show(name: str, record: EpochRecord) -> None:
-    """A line per epoch."""
-    print(
-        f"{name} epoch {record.epoch}: {record.seconds:.1f} s, {record.images_per_second:.0f} img/s, "
-        f"train {record.train_accuracy:.4f}, noisy {record.noisy_accuracy:.4f}",
-        flush=True,
-    )
 
 
 def heading(configuration: Configuration, training: DataSet, test: DataSet) -> str:

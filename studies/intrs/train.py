@@ -16,12 +16,13 @@ import shutil
 import time
 from pathlib import Path
 
+from studies.certifying import show_epochs
 from studies.intrs.plan import HERE, LOGS, MODELS, SIGMAS
 
 from holdfast import __version__, data
 from holdfast.data import DataSet
 from holdfast.models import checkpoint
-from holdfast.training import EpochRecord, Recipe, accuracy, choose, train
+from holdfast.training import Recipe, accuracy, choose, train
 from holdfast.workflows.allocator import keep_freed_memory
 from holdfast.workflows.classifiers import Network, load_network
 from holdfast.workflows.compress import CompressRequest, compress_network
@@ -32,7 +33,7 @@ PARTS, EPOCHS = ("control", "int8"), 8
 
 def main() -> None:
     """Train what is not there yet, one network after the other."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0], prog="python -m studies.intrs.train")
     parser.add_argument("--data-dir", type=Path, help="where the data sets are; by default HOLDFAST_DATA")
     parser.add_argument(
         "--work-dir",
@@ -78,7 +79,7 @@ def control(
         state_path=work_dir / f"{name}-control.state",
         log_path=LOGS / f"{name}-control.csv",
         validation=(test.images[:2000], test.labels[:2000]),
-        on_epoch=lambda record: show(f"{name}-control", record),
+        on_epoch=show_epochs(f"{name}-control", recipe.epochs),
     )
     measured = (floating.module, test.images, test.labels, floating.spec.preprocessing, choose("cpu", "float32"))
     metadata = floating.metadata | {
@@ -108,21 +109,11 @@ def quantised(
         training,
         test,
         say=lambda text: print(f"{name}: {text}", flush=True),
-        on_epoch=lambda record: show(name, record),
+        on_epoch=show_epochs(name, recipe.epochs),
     )
     shutil.move(out.with_suffix(".csv"), LOGS / f"{name}.csv")
     shutil.move(out, MODELS / out.name)
     print(f"{name}: compressed, {time.perf_counter() - started:.0f} s since the start of this run", flush=True)
-
-
-def show(name: str, record: EpochRecord) -> None:
-    """Print one epoch."""
-    print(
-        f"{name} epoch {record.epoch}: {record.seconds:.1f} s, {record.images_per_second:.0f} img/s, "
-        f"lr {record.lr:.5f}, loss {record.train_loss:.4f}, train {record.train_accuracy:.4f}, "
-        f"clean {record.clean_accuracy:.4f}, noisy {record.noisy_accuracy:.4f}",
-        flush=True,
-    )
 
 
 if __name__ == "__main__":
