@@ -154,6 +154,10 @@ class Brightness:
     calls: list[tuple[int, int]] = field(default_factory=list)
 
     @property
+    def executor(self) -> str:
+        return "a sum"
+
+    @property
     def num_classes(self) -> int:
         return len(self.thresholds) + 1
 

@@ -50,6 +50,10 @@ class NoisyClassifier(Protocol):
         """The readable facts behind the fingerprint (evaluation mode, dtype, versions, ...); JSON values only."""
 
     @property
+    def executor(self) -> str:
+        """What computes the labels here, for people: ``native amxint8``, ``reference``, ``torch bfloat16``."""
+
+    @property
     def num_classes(self) -> int:
         """Labels are ``0 .. num_classes-1``."""
 

@@ -170,6 +170,7 @@ def test_classifiers(name: str, law: str, clip: bool, small: IntegerNetwork) -> 
     np.testing.assert_array_equal(parts[1], expected[25:])
     assert classifier.labels(image, ADDRESS, 9, 0).tolist() == []
     assert (classifier.fingerprint, classifier.description) == (reference.fingerprint, reference.description)
+    assert (reference.executor, classifier.executor) == ("reference", f"native {name.partition(',')[0]}")
     assert (classifier.num_classes, classifier.shape) == (reference.num_classes, reference.shape)
 
 

@@ -69,7 +69,8 @@ class _QuickConv(torch.autograd.Function):
         by_q, by_weight, _ = torch.ops.aten.convolution_backward(
             gradients[0].bfloat16(), q, weight, None, *ctx.geometry, wanted
         )
-        return None if by_q is None else by_q.float(), by_weight.float(), None, None, None, None
+        found = [None if gradient is None else gradient.float() for gradient in (by_q, by_weight)]
+        return (*found, None, None, None, None)
 
 
 def _byte_sums(

@@ -48,6 +48,11 @@ class IntegerClassifier:
         self.network, self.noise, self.clip = network, noise, clip
 
     @property
+    def executor(self) -> str:
+        """``reference``."""
+        return "reference"
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """(C, H, W) of an image."""
         return self.network.shape

@@ -199,6 +199,11 @@ class NativeClassifier:
         self.engine = NativeNetwork(network, isa, threads)
 
     @property
+    def executor(self) -> str:
+        """``native`` and the instruction set."""
+        return f"native {self.engine.isa}"
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """(C, H, W) of an image."""
         return self._twin.shape

@@ -115,6 +115,11 @@ class TorchClassifier:
             )
 
     @property
+    def executor(self) -> str:
+        """``torch``, the arithmetic, and whether it is compiled."""
+        return f"torch {self.dtype}" + (", compiled" if self.compiled else "")
+
+    @property
     def description(self) -> dict[str, Any]:
         """What determines the labels, apart from the weights' values and the graph, which appear as digests."""
         return self._description
@@ -255,6 +260,8 @@ def _device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise ParameterError(f"unknown device {name!r}; use cpu or cuda") from error
+    if device.type not in ("cpu", "cuda"):
+        raise ParameterError(f"unknown device {name!r}; use cpu or cuda")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ParameterError("device cuda was asked for, but torch sees no CUDA device here; use cpu")
     return device

@@ -185,7 +185,7 @@ def certify_inputs(
             for purpose, count in ((Purpose.SELECT, run.n0), (Purpose.ESTIMATE, run.n))
         )
         certificate = decide(run, index, digest, selection, estimation)
-        timing = _execution(run, index, clock.done - before, time.perf_counter() - began)
+        timing = _execution(run, index, classifier, clock.done - before, time.perf_counter() - began)
         ledger.record(run, true_label, certificate, selection, estimation, timing)
         clock.finish(certificate, true_label)
 
@@ -243,6 +243,6 @@ def _labels(
     return np.concatenate(parts)
 
 
-def _execution(run: Run, index: int, samples: int, seconds: float) -> Execution:
+def _execution(run: Run, index: int, classifier: NoisyClassifier, samples: int, seconds: float) -> Execution:
     finished = datetime.now(UTC).isoformat(timespec="seconds")
-    return Execution(run.id, index, samples, seconds, platform.node(), "torch", finished)
+    return Execution(run.id, index, samples, seconds, platform.node(), classifier.executor, finished)

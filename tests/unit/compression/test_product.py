@@ -84,6 +84,15 @@ def test_quick_gradients_are_close_to_the_exact_ones(geometry: dict[str, Any]) -
         assert (slow - fast).norm() <= 2**-7 * slow.norm()
 
 
+@pytest.mark.parametrize("frozen", ["values", "weight"])
+def test_what_is_frozen_has_no_quick_gradient(frozen: str) -> None:
+    q, weight = integers(3, 8, 9, 11), integers(16, 8, 3, 3)
+    (weight if frozen == "values" else q).requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        sums(conv_node(weight, **GEOMETRIES[0]), q, weight, float64=False).sum().backward()
+    assert (q.grad is None, weight.grad is None) == (frozen == "values", frozen == "weight")
+
+
 def test_a_processor_that_cannot_multiply_bytes_exactly_goes_the_slow_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(product, "_multiplies_bytes_exactly", lambda: False)
     monkeypatch.setattr(product, "_byte_sums", None)

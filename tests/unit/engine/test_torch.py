@@ -26,6 +26,7 @@ Images = np.ndarray
 
 def test_it_is_a_noisy_classifier(usual: TorchClassifier) -> None:
     assert isinstance(usual, NoisyClassifier)
+    assert usual.executor == "torch float32"
     assert (usual.num_classes, usual.shape) == (3, (2, 4, 4))
 
 
@@ -132,6 +133,8 @@ def test_wrong_outputs_are_refused(output: Make, message: str, classifier: Make,
         ({"threads": 0}, "threads must lie between 1 and 1024"),
         ({"threads": 1025}, "threads must lie between 1 and 1024"),
         ({"device": "tpu"}, "unknown device 'tpu'"),
+        ({"device": "xpu"}, "unknown device 'xpu'"),
+        ({"device": "meta"}, "unknown device 'meta'"),
     ],
 )
 def test_wrong_settings_are_refused(changes: dict[str, Any], message: str, classifier: Make) -> None:
@@ -222,6 +225,7 @@ def test_a_compiled_network_is_another_classifier(compiled_pair: tuple[TorchClas
     plain, fast = compiled_pair
     assert plain.fingerprint != fast.fingerprint
     assert fast.description["compiled"] is True
+    assert fast.executor == "torch float32, compiled"
     assert "compiled" not in plain.description
     assert fast.description["graph"] == plain.description["graph"]
 

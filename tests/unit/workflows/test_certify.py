@@ -30,6 +30,7 @@ def test_the_ledger_holds_what_the_algorithm_says(squares: Any, whole: tuple[Run
     assert [e.label for e in entries] == squares.data.labels.tolist()
     assert {e.certificate.abstained for e in entries} == {True, False}
     assert all(timings[i].samples == run.n0 + run.n and timings[i].seconds > 0 for i in range(len(entries)))
+    assert {timing.engine for timing in timings.values()} == {squares.classifier().executor}
 
 
 @settings(max_examples=10)
