@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 from holdfast.cli.output import epoch_line
@@ -89,6 +90,30 @@ def certify(
     return run
 
 
+def finished_run(
+    ledger: Ledger, method: Method, *, sigma: str, n: int, inputs: int, network: IntegerNetwork | None = None
+) -> Run | None:
+    """The run that :func:`certify` made, if so many inputs are certified.
+
+    Args:
+        network: for methods of integer networks: a run of another one does not count.
+
+    Raises:
+        SystemExit: two runs fit, as of two float networks.
+    """
+    wanted = (Fraction(sigma), N0, n, ALPHA, method.noise, method.clip, network.digest if network else None)
+    found = []
+    for run in ledger.runs():
+        facts = run.classifier
+        of = facts.get("network") if network else None
+        same = (Fraction(run.sigma), run.n0, run.n, run.alpha, run.noise, bool(facts.get("clip")), of) == wanted
+        if same and method.integer == (facts["evaluation"] == "integer") and len(ledger.finished(run)) >= inputs:
+            found.append(run)
+    if len(found) > 1:
+        raise SystemExit(f"{ledger.path}: runs {', '.join(run.id for run in found)} all fit: keep one of them")
+    return found[0] if found else None
+
+
 def show_epochs(name: str, epochs: int) -> Callable[[EpochRecord], None]:
     """What prints every epoch of a training."""
     return lambda record: print(f"{name}, {epoch_line(record, epochs)}", flush=True)
@@ -150,13 +175,25 @@ def loss_table(results: Mapping[str, Results], radii: Sequence[Fraction], of: st
 
 def losses(first: Results, second: Results, radii: Sequence[Fraction]) -> list[tuple[Fraction, Fraction]]:
     """At each radius: how much more the first certifies on the same inputs, and the 95 % limit, rounded up."""
-    found = []
-    for radius in radii:
-        pairs = [
-            [label == c.prediction and certified_at(c.radius_sq_px, radius) for label, c in results]
-            for results in (first, second)
-        ]
-        counts = PairedCounts.of(*pairs)
-        limit = Fraction(math.ceil(difference_upper_up(counts, LEVEL) * 10_000), 10_000)
-        found.append((counts.difference, limit))
-    return found
+    found = [_paired(first, second, lambda sq, r=radius: certified_at(sq, r)) for radius in radii]
+    return [(counts.difference, _limit(counts)) for counts in found]
+
+
+def limits_everywhere(first: Results, second: Results) -> list[tuple[int, Fraction]]:
+    """The limits of :func:`losses` at every radius: between two of these squared radii, in grey levels, nothing changes."""
+    ends = sorted({c.radius_sq_px for _, c in (*first, *second) if not c.abstained})
+    return [(end, _limit(_paired(first, second, lambda sq, end=end: sq >= end))) for end in ends]
+
+
+def _paired(first: Results, second: Results, reaches: Callable[[int], bool]) -> PairedCounts:
+    """How often only one of them is right with a radius that reaches far enough."""
+    inputs = [[(c.index, c.digest, label) for label, c in results] for results in (first, second)]
+    if inputs[0] != inputs[1]:
+        raise SystemExit("the runs are not of the same inputs")
+    pairs = [[label == c.prediction and reaches(c.radius_sq_px) for label, c in results] for results in (first, second)]
+    return PairedCounts.of(*pairs)
+
+
+@cache
+def _limit(counts: PairedCounts) -> Fraction:
+    return Fraction(math.ceil(difference_upper_up(counts, LEVEL) * 10_000), 10_000)

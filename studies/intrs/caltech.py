@@ -4,8 +4,9 @@
 usage: python -m studies.intrs.caltech [--configuration small|full] [--data-dir DIR] [--sigma SIGMA ...]
 
 `small` shrinks the images to 64x64 and trains ResNet-20 from nothing, which two cores can do. `full` is the paper's scale,
-ResNet-50 at 224x224 from published ImageNet weights (--weights FILE.safetensors): the same commands, for a machine that has
-the time. What is there already is not computed again; interrupted, it continues. Writes studies/intrs/caltech-NAME.md.
+ResNet-50 at 224x224 from published ImageNet weights (--weights FILE.safetensors, tensors named as torchvision names them):
+the same commands, for a machine that has the time. What is there already is not computed again; interrupted, it continues. Writes
+studies/intrs/caltech-NAME.md.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from safetensors.torch import load_file
 from studies.certifying import ALPHA, METHODS, METRICS, N0, Results, certify, metric_table, results_of, show_epochs
 from studies.intrs.plan import HERE, MODELS, SIGMAS
 
@@ -24,10 +26,11 @@ from holdfast import data
 from holdfast.data import DataSet
 from holdfast.intnet import IntegerNetwork
 from holdfast.ledger import Ledger
+from holdfast.models import ModelSpec, build, checkpoint
 from holdfast.workflows.allocator import keep_freed_memory
 from holdfast.workflows.classifiers import Network, load_network
 from holdfast.workflows.compress import CompressRequest, compress_network
-from holdfast.workflows.train import TrainRequest, recipe_for, train_network
+from holdfast.workflows.train import TrainRequest, measured_preprocessing, recipe_for, train_network
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,10 @@ def main() -> None:
         help="where ledgers, unfinished trainings and the networks of `full` are kept",
     )
     parser.add_argument("--sigma", nargs="+", default=SIGMAS, choices=SIGMAS, help="these scales of the noise only")
-    parser.add_argument("--weights", type=Path, help="of a network to begin with (a checkpoint or its tensors)")
+    parser.add_argument("--weights", type=Path, help="ImageNet weights of ResNet-50 that `full` begins with")
     arguments = parser.parse_args()
+    if (arguments.configuration == "full") != (arguments.weights is not None):
+        parser.error("--configuration full needs --weights, and small takes none")
     keep_freed_memory()
     arguments.work_dir.mkdir(parents=True, exist_ok=True)
     configuration = SMALL if arguments.configuration == "small" else FULL
@@ -112,17 +117,22 @@ def scaled(images: DataSet, side: int) -> DataSet:
     return DataSet(f"{images.name}-{side}", images.split, pixels, images.labels, images.classes)
 
 
+def network_path(configuration: Configuration, sigma: str, folder: Path) -> Path:
+    """Of the float network; the integer one is beside it."""
+    return folder / f"caltech101-{configuration.model}-{configuration.side}-sigma{sigma}.safetensors"
+
+
 def networks(
     configuration: Configuration, sigma: str, training: DataSet, test: DataSet, work_dir: Path, weights: Path | None
 ) -> tuple[Network, IntegerNetwork]:
     """The float network and its integer network; those of the small configuration are kept in studies/models."""
-    folder = MODELS if configuration is SMALL else work_dir
-    path = folder / f"caltech101-{configuration.model}-{configuration.side}-sigma{sigma}.safetensors"
+    path = network_path(configuration, sigma, MODELS if configuration is SMALL else work_dir)
     shared = {"batch": configuration.batch}
     if not path.exists():
         recipe = recipe_for("quick", training, True, None, epochs=configuration.epochs, lr=configuration.lr, **shared)
         unfinished = work_dir / path.name
-        request = TrainRequest(model=configuration.model, sigma=sigma, out=unfinished, recipe=recipe, init_from=weights)
+        start = None if weights is None else beginning(configuration, training, weights, work_dir)
+        request = TrainRequest(model=configuration.model, sigma=sigma, out=unfinished, recipe=recipe, init_from=start)
         train_network(request, training, test, show_epochs(path.stem, recipe.epochs))
         unfinished.replace(path)
     floating = load_network(str(path))
@@ -137,6 +147,24 @@ def networks(
     integer = load_network(str(out))
     assert isinstance(integer, IntegerNetwork)
     return floating, integer
+
+
+def beginning(configuration: Configuration, training: DataSet, weights: Path, work_dir: Path) -> Path:
+    """Published weights, all but the classifier's, as a checkpoint for the classes of the data set.
+
+    Raises:
+        SystemExit: tensors are missing or have other names.
+    """
+    spec = ModelSpec(configuration.model, training.num_classes, training.shape, measured_preprocessing(training))
+    module = build(spec, seed=0)
+    tensors = {name: tensor for name, tensor in load_file(weights).items() if not name.startswith("fc.")}
+    missing, unknown = module.load_state_dict(tensors, strict=False)
+    missing = [name for name in missing if not name.startswith("fc.") and not name.endswith("num_batches_tracked")]
+    if missing or unknown:
+        raise SystemExit(f"{weights} is not of {configuration.model}: missing {missing[:3]}, unknown {unknown[:3]}")
+    out = work_dir / f"{configuration.name}-beginning.safetensors"
+    checkpoint.save(out, module, spec, {"init_from": weights.name})
+    return out
 
 
 def heading(configuration: Configuration, training: DataSet, test: DataSet) -> str:

@@ -19,12 +19,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
-from studies.certifying import METHODS, Results, results_of, triples
-from studies.intrs.caltech import SMALL, scaled
-from studies.intrs.plan import DIFFERENCES, HERE, MISMATCH, SIGMAS, TABLES
+from studies.certifying import METHODS, Results, finished_run, results_of, triples
+from studies.intrs.caltech import SMALL, network_path, scaled
+from studies.intrs.plan import DIFFERENCES, HERE, MISMATCH, MODELS, SIGMAS, TABLES
 from studies.intrs.results import ALPHAS, Ledgers, jobs
 
-from holdfast import data
+from holdfast import data, intnet
 from holdfast.ledger import Ledger
 from holdfast.noise import DiscreteGaussian
 from holdfast.records import Address, Purpose
@@ -72,19 +72,15 @@ def main() -> None:
 
 def caltech_results(folder: Path, sigma: str) -> dict[str, Results]:
     """The certificates of every method on Caltech-101 at one noise."""
-    path, found = folder / f"{SMALL.name}-sigma{sigma}.ledger", {}
+    path, model, found = folder / f"{SMALL.name}-sigma{sigma}.ledger", network_path(SMALL, sigma, MODELS), {}
     if path.exists():
+        network = intnet.load(model.with_suffix(".hfi"))
         with Ledger(path) as ledger:
-            for run in ledger.runs():
-                integer = run.classifier["evaluation"] != "float, aligned blocks"
-                for method in METHODS:
-                    same = (run.noise, integer, bool(run.classifier.get("clip"))) == (
-                        method.noise,
-                        method.integer,
-                        method.clip,
-                    )
-                    if same and len(ledger.finished(run)) >= SMALL.inputs:
-                        found[method.name] = results_of(ledger, run)
+            for method in METHODS:
+                of = network if method.integer else None
+                run = finished_run(ledger, method, sigma=sigma, n=SMALL.n, inputs=SMALL.inputs, network=of)
+                if run is not None:
+                    found[method.name] = results_of(ledger, run)
     return found
 
 
