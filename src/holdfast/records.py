@@ -32,7 +32,7 @@ ABSTAIN = -1
 
 
 class Purpose(StrEnum):
-    """What samples are for. Different purposes never share noise (soundness.md I.3, I.6)."""
+    """What samples are for. Different purposes never share noise (docs/theory/randomness.md)."""
 
     SELECT = "select"
     ESTIMATE = "estimate"
@@ -81,7 +81,8 @@ class Preprocessing:
     """The one map from pixels to a float network's input: ``(z / 255 - mean[c]) / std[c]``.
 
     ``z`` is an image or an image plus noise, in grey levels, not clipped. The map is applied as ``z * scale + shift``
-    with the float32 numbers of :meth:`scale_shift`, so it is a function of ``z`` alone (soundness.md F.3).
+    with the float32 numbers of :meth:`scale_shift`, so it is a function of ``z`` alone (docs/theory/statistics.md,
+    "Networks that compute in floating point").
 
     Example:
         >>> Preprocessing((0.5,), (0.5,)).scale_shift()[1]
@@ -136,7 +137,7 @@ class Run:
     """What all certificates of one run share. Immutable: another n, alpha or sigma is another run.
 
     The run key, and with it all noise, depends on every field that changes what is certified, and on the nonce,
-    which is drawn when the run starts, after the classifier is final (soundness.md I.3, I.4).
+    which is drawn when the run starts, after the classifier is final (docs/theory/randomness.md).
 
     Attributes:
         fingerprint: hex SHA-256 of the classifier.

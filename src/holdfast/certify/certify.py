@@ -66,7 +66,8 @@ def decide(
         ParameterError: the labels are not exactly those of the run.
 
     Guarantee:
-        See :class:`holdfast.records.Certificate`. The selected class never enters the bound's samples (soundness.md A.5).
+        See :class:`holdfast.records.Certificate`. The selected class never enters the bound's samples
+        (docs/theory/statistics.md, "Two samples, two purposes").
     """
     if len(selection) != run.n0 or len(estimation) != run.n:
         raise ParameterError(

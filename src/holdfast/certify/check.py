@@ -122,7 +122,7 @@ def refutation_limit(certificates: int, alpha: Fraction, level: Fraction) -> int
     """Smallest number of refuted certificates that refutes the method itself, at ``level``.
 
     Up to a share alpha of valid certificates is false; more than the ``level`` quantile of Binomial(certificates, alpha)
-    is not chance (soundness.md I.10).
+    is not chance (docs/theory/statistics.md, "How a verifier checks").
 
     Example:
         >>> refutation_limit(200, Fraction(1, 1000), Fraction(1, 10**6))

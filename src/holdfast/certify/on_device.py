@@ -2,18 +2,20 @@
 
 A host proves the tables once (:meth:`DeviceTables.build`). A device adds integer noise to integer pixels, runs an integer
 network, counts its labels, and asks :func:`select`, :meth:`DeviceTables.certify`, :meth:`DeviceTables.predict` and
-:func:`covers`, which compute with integers alone (paper 000, Theorem 3.2; docs/theory/on-device.md).
+:func:`covers`, which compute with integers alone (IntRS paper, Theorem 3.2; docs/theory/on-device.md).
 
 What integers cannot enforce, and the guarantee needs:
 
-- **A fresh secret key for every PREDICT query** (soundness.md I.3). An adversary who knows the key can search, offline, for
-  an image whose noise is unlucky. A device that has no random bytes keeps a secret and a counter that survives restarts
+- **A fresh secret key for every PREDICT query.** An adversary who knows the key can search, offline, for an image whose
+  noise is unlucky. A device that has no random bytes keeps a secret and a counter that survives restarts
   (:func:`query_key`).
-- **The run key of a certificate is drawn after the classifier is final** (I.3). Computing noise again from a known key,
+- **The run key of a certificate is drawn after the classifier is final.** Computing noise again from a known key,
   replaying, is for afterwards.
-- **The same integer noise in both** (A.7). Algorithm 2 of paper 000 lets PREDICT draw continuous noise; that would be
+- **The same integer noise in both.** Algorithm 2 of the IntRS paper lets PREDICT draw continuous noise; that would be
   another smoothed classifier than the certified one. ``noise_digest`` names the table that the device must draw from.
-- **Selection and estimation never share noise, and n is fixed in advance** (A.5, I.4).
+- **Selection and estimation never share noise, and n is fixed in advance.**
+
+The reasons are in docs/theory/randomness.md and docs/theory/statistics.md.
 """
 
 from __future__ import annotations
@@ -71,7 +73,7 @@ class DeviceTables:
     Raises:
         ParameterError: the arrays are no such tables.
 
-    Reference: integer randomized smoothing (paper 000), Theorem 3.2, Algorithms 1 and 2; soundness.md A.5, A.6, E.
+    Reference: integer randomized smoothing (IntRS), Theorem 3.2, Algorithms 1 and 2; docs/theory/statistics.md.
 
     Example:
         >>> tables = DeviceTables.build(sigma="0.12", n0=100, n=1000, alpha="0.001")
@@ -176,7 +178,7 @@ class DeviceTables:
             With probability at least 1 - alpha over the noise, if ``radius_sq_px >= 0``: the smoothed classifier answers
             ``label`` for every image at squared distance at most ``radius_sq_px`` in grey levels.
 
-        Reference: Theorem A1 or I.1, A.5 and A.6 of soundness.md.
+        Reference: Theorem A1 or I.1; docs/theory/statistics.md.
         """
         selected, estimated = _votes(selection_counts, self.n0), _votes(counts, self.n)
         if len(selected) != len(estimated):
@@ -197,7 +199,8 @@ class DeviceTables:
             ParameterError: counts that are not integers or not of n samples.
 
         Guarantee:
-            Names another class than the smoothed classifier's with probability at most alpha (soundness.md E).
+            Names another class than the smoothed classifier's with probability at most alpha
+            (docs/theory/statistics.md, "PREDICT").
         """
         votes = _votes(counts, self.n)
         label = select(votes)
@@ -322,7 +325,7 @@ def query_key(secret: bytes, number: int) -> bytes:
 
     Guarantee:
         That of a fresh key, as long as the secret is secret, no number is used twice, and SHA-256 behaves as a
-        pseudorandom function (soundness.md I.3).
+        pseudorandom function (docs/theory/randomness.md).
 
     Example:
         >>> query_key(bytes(32), 0) == query_key(bytes(32), 1)

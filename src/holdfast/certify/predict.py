@@ -43,7 +43,8 @@ def decide_prediction(counts: tuple[int, ...], alpha: Fraction) -> Prediction:
     """Integers only: the top class iff its count reaches the critical value of the two top classes' total.
 
     Guarantee:
-        Names another class than the smoothed classifier's with probability at most alpha (soundness.md E).
+        Names another class than the smoothed classifier's with probability at most alpha
+        (docs/theory/statistics.md, "PREDICT").
 
     Example:
         >>> decide_prediction((553, 447, 0), Fraction(1, 1000)).label, decide_prediction((552, 448, 0), Fraction(1, 1000)).label
@@ -71,7 +72,7 @@ def predict(
         n: samples.
         alpha: failure probability in (0, 1/2).
         key: 32 secret bytes; by default fresh ones from the operating system. A key must never be used for a second
-            query that an adversary can choose (soundness.md I.3).
+            query that an adversary can choose (docs/theory/randomness.md).
         batch: samples per call.
 
     Raises:

@@ -33,7 +33,7 @@ def largest_radius_sq(p_lower: float, sigma_px: Fraction, charge: Fraction) -> i
         If the class has probability at least ``p_lower`` under the deployed sampler, every integer perturbation
         ``delta`` with ``|delta|^2 <= K`` leaves it the strict majority. Rounded down.
 
-    References: Theorem A1 and A.6 (discrete), I.1 (rounded) of soundness.md; docs/theory.
+    References: Theorem A1 (docs/theory/discrete-gaussian.md), Theorem I.1 (docs/theory/rounded-gaussian.md).
 
     Example:
         >>> largest_radius_sq(0.999930924833, Fraction("30.6"), Fraction(0)), largest_radius_sq(0.5, Fraction("30.6"), Fraction(0))

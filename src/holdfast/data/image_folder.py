@@ -37,7 +37,7 @@ def read_image_folder(root: Path, split: str, source: Source | None = None) -> P
        up) are ``train``, the rest is ``test``; the split is listed sorted by class and file name.
 
     Images become RGB; their shorter side is resized to 256 (bilinear) and the centre 224x224 is kept, the field's usual
-    reading of "resized and center cropped into 224 x 224" (paper 000, appendix). In a folder
+    reading of "resized and center cropped into 224 x 224" (IntRS paper, appendix). In a folder
     without a registered name, images that all have one size of at most 224x224 are taken as they are (one channel if
     all are grey). The certified radius lives in the array that is returned.
 

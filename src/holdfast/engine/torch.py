@@ -2,7 +2,8 @@
 
 Float kernels may round differently for another batch size, thread count, version or device. Every forward pass here has
 exactly ``block`` rows, aligned at multiples of ``block``, and all the rest is in the fingerprint: a label is a function
-of its address alone (soundness.md F.3). The noise is added in integers, before any float exists.
+of its address alone (docs/theory/statistics.md, "Networks that compute in floating point"). The noise is added in
+integers, before any float exists.
 """
 
 from __future__ import annotations

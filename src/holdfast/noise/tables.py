@@ -129,9 +129,10 @@ def check_range(start: int, count: int, dimension: int) -> None:
 
 
 def noise_charge(total_variation: Fraction) -> Fraction:
-    """What is subtracted from a probability so that a claim holds for the deployed sampler (soundness.md A.4).
+    """What is subtracted from a probability so that a claim holds for the deployed sampler.
 
     Twice the distance of the product law on :data:`MAX_DIMENSION` coordinates: once for passing from the sampler to
-    the ideal law at the image, once for passing back at the perturbed image.
+    the ideal law at the image, once for passing back at the perturbed image (docs/theory/discrete-gaussian.md, "The deployed
+    sampler").
     """
     return 2 * MAX_DIMENSION * total_variation

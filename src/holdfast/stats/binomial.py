@@ -38,7 +38,7 @@ def upper_tail(k: int, n: int, p: Any) -> Any:
     ``u_{i+1} / u_i = (n - i) / (i + 1) * p / (1 - p)``, which decreases in ``i``: once it is below one, what is left
     after a term ``u`` is at most ``u r / (1 - r)``, and that bound is added to the ball.
 
-    Reference: soundness.md A.6.
+    Reference: docs/theory/statistics.md, "Floats propose, ball arithmetic proves".
     """
     from flint import arb, ctx
 
@@ -123,7 +123,7 @@ def critical_count(trials: int, alpha: Fraction) -> int:
 
     Guarantee:
         Exact; proved in ball arithmetic. PREDICT returns another class than the most probable one with probability at
-        most alpha (Cohen et al. 2019, Prop. 2; Hung and Fithian 2019; soundness.md E).
+        most alpha (Cohen et al. 2019, Prop. 2; Hung and Fithian 2019; docs/theory/statistics.md, "PREDICT").
 
     Example:
         >>> critical_count(1000, Fraction(1, 1000)), critical_count(10, Fraction(1, 1000)), critical_count(11, Fraction(1, 1000))

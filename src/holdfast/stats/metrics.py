@@ -40,12 +40,12 @@ def certified_accuracy(results: Sequence[Result], radius: Fraction) -> Fraction:
 
 
 def certified_percentage(results: Sequence[Result], radius: Fraction) -> Fraction:
-    """Share of all inputs certified at ``radius``, whether or not the label is right (paper 000)."""
+    """Share of all inputs certified at ``radius``, whether or not the label is right (IntRS paper)."""
     return _share((certified_at(k, radius) for _, _, k in results), len(results))
 
 
 def accuracy_among_certified(results: Sequence[Result], radius: Fraction) -> Fraction:
-    """Correct and certified at ``radius``, divided by the inputs that did not abstain: paper 000, eq. (10).
+    """Correct and certified at ``radius``, divided by the inputs that did not abstain: eq. (10) of the IntRS paper.
 
     Not comparable with other papers: abstaining makes the denominator smaller. 0 when every input abstained.
     """

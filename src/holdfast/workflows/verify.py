@@ -189,7 +189,8 @@ def fresh_test(
     """Test every certified probability with noise of the verifier's own, at level 1e-6 for all of them together.
 
     A certificate is refuted when ``samples`` fresh labels contradict its ``p_lower``. Up to a share alpha of valid
-    certificates may be; more of them than chance allows refute the run (soundness.md I.10).
+    certificates may be; more of them than chance allows refute the run (docs/theory/statistics.md,
+    "How a verifier checks").
     """
     entries = [entry for entry in _entries_with_their_image(ledger, run, data) if not entry.certificate.abstained]
     key, refuted = os.urandom(32), 0
