@@ -178,6 +178,22 @@ class Layer:
         return weights(random, 20, shapes[-1][0]), zeros(20)
 
 
+def pool_of_extremes() -> IntegerNetwork:
+    """Sums of 400 values, of either sign as large as they may be where an image is: int16 does not hold them."""
+    channels = 20
+    largest = Requantise(np.array([1 << 20], np.int32), np.array([1], np.uint8), -127, 127)
+    pool = AvgPool("pool", 0, (20, 20), (1, 1), None)
+    return IntegerNetwork([Input("input", (channels, 20, 21), zeros(channels) + 100, largest), pool, Flatten("all", 1)])
+
+
+def extreme_images(network: IntegerNetwork) -> NDArray[np.int16]:
+    """One image above all centers, one below, one of both halves in turn, one of noise."""
+    shape = network.shape
+    above, below = np.full(shape, 255, np.int16), np.full(shape, 0, np.int16)
+    mixed = np.where(np.arange(shape[0]).reshape(-1, 1, 1) % 2 == 0, above, below)
+    return np.stack([above, below, mixed, np.random.default_rng(1).integers(0, 256, shape).astype(np.int16)])
+
+
 def law(ratio: float, channels: int, low: int, high: int) -> Requantise:
     """One pair for all channels, near a ratio."""
     multiplier, shift = quantise_ratio(ratio)

@@ -39,24 +39,32 @@ TILES = {
 }
 
 
-def shortcut(side: tuple[int, int], channels: int, high: int = 127) -> IntegerNetwork:
-    """A residual block that is written over its own shortcut, between layers of the same shape."""
+def shortcut(
+    side: tuple[int, int], channels: int, high: int = 127, *, low: int = 0, blocks: int = 2, raw: bool = False
+) -> IntegerNetwork:
+    """Residual blocks that are written over their own shortcuts, between layers of the same shape.
+
+    Negative values where ``low`` is; where ``raw``, the last block's accumulators are the logits.
+    """
     random = np.random.default_rng(3)
     ratio = 60 / (60 * 50 * (9 * channels) ** 0.5)
     operations: list[Op] = [Input("input", (3, *side), zeros(3) + 100, law(0.5, 3, -127, 127))]
 
-    def conv(source: int, inputs: int, residual: Residual | None = None) -> None:
+    def conv(source: int, inputs: int, residual: Residual | None = None, last: bool = False) -> None:
         weight, bias = weights(random, channels, inputs, 3, 3), random.integers(-5000, 5000, channels).astype(np.int32)
-        requantise = law(ratio if inputs > 3 else 0.01, channels, 0, high)
+        requantise = None if last and raw else law(ratio if inputs > 3 else 0.01, channels, low, high)
         operations.append(Conv("conv", source, weight, bias, requantise, padding=(1, 1, 1, 1), residual=residual))
 
     conv(0, 3)
-    for block in range(2):
+    for block in range(blocks):
+        residual = Residual(2 * block + 1, np.full(channels, 300, np.int32))
         conv(2 * block + 1, channels)
-        conv(2 * block + 2, channels, Residual(2 * block + 1, np.full(channels, 300, np.int32)))
-    operations.append(Flatten("flatten", 5))
+        conv(2 * block + 2, channels, residual, last=block + 1 == blocks)
+    operations.append(Flatten("flatten", 2 * blocks + 1))
+    if raw:
+        return IntegerNetwork(operations)
     head = weights(random, 20, channels * side[0] * side[1])
-    return IntegerNetwork([*operations, Linear("fc", 6, head, zeros(20), None)])
+    return IntegerNetwork([*operations, Linear("fc", 2 * blocks + 2, head, zeros(20), None)])
 
 
 def perceptron(inputs: int, width: int) -> IntegerNetwork:
@@ -77,6 +85,8 @@ NETWORKS = {
     "a shortcut, rows of 21": shortcut((5, 21), 48),
     "a shortcut, few windows": shortcut((2, 3), 64),
     "a shortcut, values clamped early": shortcut((6, 16), 32, high=50),
+    "a shortcut so heavy that images are taken together": shortcut((4, 4), 176, blocks=1),
+    "the same for pairs of tiles, with negative values and raw": shortcut((3, 7), 176, low=-127, blocks=1, raw=True),
     "linear layers": perceptron(784, 128),
     "linear layers of odd sizes": perceptron(203, 77),
 }

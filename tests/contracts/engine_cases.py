@@ -19,7 +19,7 @@ from holdfast.intnet import IntegerNetwork
 
 sys.path.append(str(Path(__file__).parents[1] / "cases"))
 
-from engine_programs import LAYERS
+from engine_programs import LAYERS, extreme_images, pool_of_extremes
 from known_networks import known_answers
 from tile_programs import NETWORKS, TILES
 
@@ -33,6 +33,8 @@ def cases() -> Iterator[tuple[IntegerNetwork, NDArray[np.int16]]]:
     for layer in (*LAYERS.values(), *TILES.values()):
         network = layer.network()
         yield network, random.integers(-300, 556, (2, *network.shape)).astype(np.int16)
+    pool = pool_of_extremes()
+    yield pool, extreme_images(pool)
     for network in NETWORKS.values():
         yield network, random.integers(-300, 556, (19, *network.shape)).astype(np.int16)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from engine_programs import LAYERS, Layer, ProgramReader
+from engine_programs import LAYERS, Layer, ProgramReader, extreme_images, pool_of_extremes
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from integer_networks import images, networks
@@ -76,6 +76,15 @@ def test_layers_in_every_geometry(isa: str, name: str) -> None:
     expected = network.logits(batch)
     least = 10 if LAYERS[name].wide else expected.size // 2  # small sums beside a large bias change little
     assert len(np.unique(expected)) > least, "the layer must not be saturated or dead"
+    np.testing.assert_array_equal(logits_of(network, batch, isa), expected)
+
+
+@pytest.mark.parametrize("isa", HERE)
+def test_a_pool_whose_sums_int16_does_not_hold(isa: str) -> None:
+    network = pool_of_extremes()
+    batch = extreme_images(network)
+    expected = network.logits(batch)
+    assert (expected.min(), expected.max()) == (-400 * 127, 400 * 127)
     np.testing.assert_array_equal(logits_of(network, batch, isa), expected)
 
 

@@ -285,6 +285,8 @@ MISTAKES = {
     "certify {hfi} --data twelve.npz --ledger l": "in 12 classes; the network takes (1, 8, 8) and knows 10",
     "certify {hfi} --data larger.npz --ledger l": "images of shape (1, 9, 9)",
     "certify {floats} --data digits --ledger l --clip": "--clip goes with an integer network (.hfi)",
+    "predict {floats} digits:0 --clip": "--clip goes with an integer network (.hfi)",
+    "bench mynets:build": "bench takes a file, .safetensors or .hfi",
     "predict {hfi} digits:0 --dtype float64": "an integer network has no --dtype",
     "compress {floats} --data digits --out net.pt": "an integer network goes into a .hfi file, not 'net.pt'",
     "compress {floats} --data digits --out there.hfi": "there.hfi is there already: choose another --out",

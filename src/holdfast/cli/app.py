@@ -77,8 +77,8 @@ def run() -> int:
         return 2
     except MemoryError:
         console.print(
-            "holdfast: this machine has not enough free memory for that; everything recorded is kept. A smaller "
-            "--batch-size and fewer --threads need less",
+            "holdfast: this machine has not enough free memory for that; everything recorded is kept. Where a command "
+            "has them, a smaller --batch-size and fewer --threads need less",
             markup=False,
         )
         return 2

@@ -35,10 +35,15 @@ def bench(
     """
     from holdfast.errors import ParameterError
     from holdfast.intnet import IntegerNetwork
+    from holdfast.models.user_module import is_user_name
     from holdfast.workflows import bench as work
     from holdfast.workflows.classifiers import load_network
     from holdfast.workflows.environment import facts
 
+    if model is not None and is_user_name(model):
+        raise ParameterError(
+            "bench takes a file, .safetensors or .hfi: train or compress makes one of a network of your own"
+        )
     loaded = work.default_network() if model is None else load_network(model)
     if isinstance(loaded, IntegerNetwork):
         floating, integer = None, loaded

@@ -10,6 +10,7 @@ import typer
 from holdfast.cli.options import (
     AlphaOption,
     BatchOption,
+    ClipOption,
     CompileOption,
     DataDirOption,
     DeviceOption,
@@ -55,9 +56,7 @@ def certify(
     device: DeviceOption = "cpu",
     threads: ThreadsOption = None,
     engine: EngineOption = None,
-    clip: Annotated[
-        bool, typer.Option("--clip", help="Integer networks: clip noisy pixels to 0..255 before the network.")
-    ] = False,
+    clip: ClipOption = False,
     batch_size: BatchOption = 1024,
     split: Annotated[str, typer.Option(help="Which part of the data set.")] = "test",
     data_dir: DataDirOption = None,

@@ -10,6 +10,7 @@ import typer
 __all__ = [
     "AlphaOption",
     "BatchOption",
+    "ClipOption",
     "CompileOption",
     "DataDirOption",
     "DeviceOption",
@@ -47,6 +48,9 @@ CompileOption = Annotated[
         "--compile",
         help="Float networks: through torch.compile. Half a minute first, then about twice as fast with --dtype bfloat16.",
     ),
+]
+ClipOption = Annotated[
+    bool, typer.Option("--clip", help="Integer networks: clip noisy pixels to 0..255 before the network.")
 ]
 EngineOption = Annotated[
     str | None,

@@ -10,6 +10,7 @@ import typer
 from holdfast.cli.options import (
     AlphaOption,
     BatchOption,
+    ClipOption,
     CompileOption,
     DataDirOption,
     DeviceOption,
@@ -46,6 +47,7 @@ def predict(
     device: DeviceOption = "cpu",
     threads: ThreadsOption = None,
     engine: EngineOption = None,
+    clip: ClipOption = False,
     batch_size: BatchOption = 1024,
     data_dir: DataDirOption = None,
     weights: WeightsOption = None,
@@ -74,6 +76,7 @@ def predict(
         device=device,
         threads=threads,
         engine=engine,
+        clip=clip,
         compiled=compiled,
     )
     began = time.monotonic()

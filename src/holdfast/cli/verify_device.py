@@ -16,7 +16,9 @@ __all__ = ["verify_device"]
 
 def verify_device(
     network: Annotated[Path, typer.Argument(help="An integer network (.hfi).", metavar="NET.hfi")],
-    images: Annotated[int, typer.Option(min=1, help="Golden inputs; the reference takes most of the time.")] = 16,
+    images: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Golden inputs; the reference takes most of the time.")
+    ] = 16,
     expect: Annotated[
         str | None, typer.Option(help="The digest that another machine printed: it must be the same here.")
     ] = None,

@@ -92,7 +92,7 @@ class NativeNetwork:
         ResourceError: too little memory for the weights or, when it runs, for the activations; threads that the system
             does not give.
         NetworkError: the engine's own checks find that the network breaks the law.
-        NotReproducibleHere: the instruction set gives wrong answers on this machine.
+        NotReproducibleHere: the instruction set that was asked for gives wrong answers on this machine, or all do.
         MissingDependency: the engine was not built.
 
     Guarantee:
@@ -112,7 +112,7 @@ class NativeNetwork:
             warnings.warn(_MORE_THREADS.format(threads=threads, cores=cores), HoldfastWarning, stacklevel=2)
         program, weights = encode(network)
         self.network, self.threads = network, threads
-        self._plan = _call(_native.Plan, program, weights, isa or os.environ.get("HOLDFAST_ISA") or None)
+        self._plan = _call(_native.Plan, program, weights, _known_isa(isa or os.environ.get("HOLDFAST_ISA") or None))
 
     @property
     def isa(self) -> str:
@@ -121,9 +121,9 @@ class NativeNetwork:
 
     @property
     def memory(self) -> tuple[int, int]:
-        """Bytes of packed weights, and of the activations of one thread."""
-        weights, per_thread = self._plan.memory
-        return int(weights), int(per_thread)
+        """Bytes of the packed network, and of what one thread needs while it runs: activations, pixels, logits."""
+        packed, per_thread = self._plan.memory
+        return int(packed), int(per_thread)
 
     def logits(self, images: NDArray[Any]) -> NDArray[np.int32]:
         """Logits: int32, shape (N, num_classes), of uint8 or int16 images (N, C, H, W).
@@ -303,7 +303,17 @@ def usable_cores() -> int:
 
 @lru_cache(maxsize=16)
 def _sampler(table: NoiseTable) -> Any:
-    return _native.Sampler(table.low, table.limbs)
+    return _call(_native.Sampler, table.low, table.limbs)
+
+
+def _known_isa(name: str | None) -> str | None:
+    """The name, if it is that of an instruction set here: what is none of this build's need not even be text."""
+    known = isas()
+    if name is None or known.get(name):
+        return name
+    if name in known:
+        raise ParameterError(f"native engine: this processor does not have the instruction set {name}")
+    raise ParameterError(f"native engine: this build has no instruction set {name[:40]!r}")
 
 
 def _call(function: Any, *arguments: Any) -> Any:
@@ -313,3 +323,5 @@ def _call(function: Any, *arguments: Any) -> Any:
     except _native.EngineError as error:
         status, message = error.args
         raise STATUS_ERRORS[status](f"native engine: {message}") from None
+    except MemoryError:
+        raise ResourceError("native engine: there is not enough memory") from None

@@ -24,12 +24,14 @@ from holdfast.intnet.ops import (
     Subsample,
 )
 
-__all__ = ["LARGEST_VALUE", "Shape", "is_raw", "output_shape", "sources_of", "windows"]
+__all__ = ["LARGEST_VALUE", "LARGEST_WEIGHTS", "Shape", "is_raw", "output_shape", "sources_of", "windows"]
 
 Shape = tuple[int, ...]
 """(C, H, W), or (F,) for a flat value."""
 LARGEST_VALUE = 1 << 28
 """Most elements of one value."""
+LARGEST_WEIGHTS = 1 << 30
+"""Most weights of one operation."""
 _LARGEST_SIDE = 1 << 16
 
 
@@ -99,6 +101,7 @@ def _spatial(op: MaxPool | AvgPool | Flatten | Pad | Subsample, shape: tuple[int
         return (shape[0] * shape[1] * shape[2],)
     if isinstance(op, Subsample):
         _require(min(op.stride) >= 1, op, f"strides must be at least 1, not {op.stride}")
+        _require(max(op.stride) <= _LARGEST_SIDE, op, f"strides must be at most 65536, not {op.stride}")
         return (shape[0], -(-shape[1] // op.stride[0]), -(-shape[2] // op.stride[1]))
     if isinstance(op, Pad):
         around = op.before + op.after
@@ -147,6 +150,7 @@ def _weights(op: Conv | Linear, dimensions: int) -> None:
         op.weight.dtype == np.int8 and op.weight.ndim == dimensions, op, f"weights must be int8 with {dimensions} axes"
     )
     _require(op.weight.size > 0, op, f"has no weights: {op.weight.shape}")
+    _require(op.weight.size <= LARGEST_WEIGHTS, op, f"has more than 2^30 weights: {op.weight.shape}")
     _require(int(op.weight.min()) >= -127, op, "weights must lie in [-127, 127], not -128")
     outputs = op.weight.shape[:1]
     _require(op.bias.dtype == np.int32 and op.bias.shape == outputs, op, "bias must be int32, one per output")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from holdfast.digest import array_digest
 from holdfast.engine.integer import noisy_copies
-from holdfast.engine.native import NativeNetwork, isas
+from holdfast.engine.native import NativeNetwork, available, isas
 from holdfast.errors import NotReproducibleHere
 from holdfast.intnet import IntegerNetwork
 from holdfast.noise import noise_law
@@ -71,6 +71,8 @@ def check_engines(network: IntegerNetwork, count: int) -> Iterator[EngineFinding
     images = golden_images(network.shape, count)
     expected = network.logits(images)
     yield EngineFinding("reference", _digest(expected), True)
+    if not available():
+        yield EngineFinding("native", None, None, "the native engine is not built here, or HOLDFAST_NATIVE=0")
     for isa, here in isas().items():
         name = f"native {isa}"
         if not here:

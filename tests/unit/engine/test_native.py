@@ -31,7 +31,23 @@ from holdfast.errors import (
     ParameterError,
     ResourceError,
 )
-from holdfast.intnet import Conv, Flatten, Input, IntegerNetwork, Linear, Requantise
+from holdfast.intnet import (
+    Add,
+    AvgPool,
+    Concat,
+    Conv,
+    Flatten,
+    Input,
+    IntegerNetwork,
+    Linear,
+    MaxPool,
+    Pad,
+    Requantise,
+    Rescale,
+    Residual,
+    Subsample,
+)
+from holdfast.intnet.shapes import output_shape
 from holdfast.noise import DiscreteGaussian
 from holdfast.records import Address, Purpose
 
@@ -115,16 +131,50 @@ def test_networks_that_break_the_law(network: IntegerNetwork) -> None:
 
 WORDS = st.one_of(
     st.integers(-3, 12),
-    st.sampled_from([127, 128, -127, 1 << 16, 1 << 22, (1 << 22) - 1, 1 << 28, 2**31 - 1, -(2**31)]),
+    st.sampled_from([127, 128, -127, 1 << 16, (1 << 16) + 1, 1 << 22, (1 << 22) - 1, 1 << 28, 2**31 - 1, -(2**31)]),
 )
 
 
+def all_operations() -> IntegerNetwork:
+    """One operation of each kind."""
+    branch = [Subsample("thin", 1, (2, 1)), Pad("around", 2, (0, 0, 0), (1, 1, 0)), Rescale("scale", 1, PASS)]
+    return IntegerNetwork(
+        [
+            Input("input", (2, 4, 3), np.zeros(2, np.int32), PASS),
+            Conv("conv", 0, np.ones((3, 2, 1, 1), np.int8), np.zeros(3, np.int32), PASS),
+            *branch,
+            Flatten("a", 3),
+            MaxPool("max", 4, (2, 2), (1, 1)),
+            AvgPool("average", 4, (2, 2), (1, 1), PASS),
+            Add("add", (6, 7), (1, 2), 2, -100, 100),
+            Concat("both", (8, 7)),
+            Flatten("b", 9),
+            Linear("first", 5, np.ones((4, 24), np.int8), np.zeros(4, np.int32), PASS),
+            Linear(
+                "fc", 10, np.ones((4, 36), np.int8), np.zeros(4, np.int32), None, Residual(11, np.ones(4, np.int32))
+            ),
+        ]
+    )
+
+
+DAMAGED = {
+    "a residual": Layer(4, 4, (3, 3), factor=9).network(),
+    "groups and strides": Layer(4, 6, (4, 3), groups=2, stride=(2, 1)).network(),
+    "all operations": all_operations(),
+}
+
+
+def test_every_operation_is_damaged() -> None:
+    kinds = {type(op) for name in DAMAGED for op in DAMAGED[name].operations}
+    assert len(kinds) == 11
+
+
+@pytest.mark.parametrize("name", DAMAGED)
 @given(st.data())
-@settings(max_examples=400, suppress_health_check=list(HealthCheck))
-def test_damaged_programs_are_judged_as_the_reference_judges_them(data: st.DataObject) -> None:
+@settings(max_examples=250, suppress_health_check=list(HealthCheck))
+def test_damaged_programs_are_judged_as_the_reference_judges_them(name: str, data: st.DataObject) -> None:
     """Both refuse, or both take the program and compute the same logits."""
-    layer = data.draw(st.sampled_from([Layer(4, 4, (3, 3), factor=9), Layer(4, 6, (4, 3), groups=2, stride=(2, 1))]))
-    words, weights = encode(layer.network())
+    words, weights = encode(DAMAGED[name])
     for _ in range(data.draw(st.integers(1, 3))):
         words[data.draw(st.integers(0, len(words) - 1))] = data.draw(WORDS)
     if data.draw(st.booleans()):
@@ -142,6 +192,46 @@ def test_damaged_programs_are_judged_as_the_reference_judges_them(data: st.DataO
     logits = np.empty((1, expected.num_classes), np.int32)
     accepted.run(batch, 1, logits)
     np.testing.assert_array_equal(logits, expected.logits(batch))
+
+
+@pytest.mark.parametrize(("stride", "accepted"), [(1 << 16, True), ((1 << 16) + 1, False)])
+@pytest.mark.parametrize("side", [0, 1])
+def test_the_largest_stride_of_a_subsample(stride: int, accepted: bool, side: int) -> None:
+    """The network's own checks and the engine's end at the same number."""
+    network = all_operations()
+    words, weights = encode(network)
+    at = words.tolist().index(10) + 2 + side
+    assert words[at - 2 - side : at + 1 - side].tolist() == [10, 1, 2]
+    words[at] = stride
+    operation = Subsample("thin", 1, (stride, 1) if side == 0 else (2, stride))
+    shapes = [(2, 4, 3), (3, 4, 3)]
+    if accepted:
+        assert output_shape(operation, shapes) == ((3, 1, 3) if side == 0 else (3, 2, 1))
+        assert "a stride" not in refusal(words, weights)[1]  # its value fits nothing that follows
+        return
+    with pytest.raises(NetworkError, match="thin: Subsample strides must be at most 65536, not"):
+        output_shape(operation, shapes)
+    assert refusal(words, weights) == (3, "operation 2: a stride must lie in [1, 65536], not 65537")
+
+
+@pytest.mark.parametrize(
+    ("features", "said"),
+    [
+        (1 << 15, (2, "the weights end inside operation 2")),
+        ((1 << 15) + 1, (3, "an operation has more than 2^30 weights")),
+    ],
+)
+def test_the_most_weights_of_a_linear_layer(features: int, said: tuple[int, str]) -> None:
+    """2^30 by both checks; the arrays are not there, only their sizes."""
+    outputs = 1 << 15
+    words = [0x48464931, 1, 3, 0, features, 1, 1, *[0] * features, 1, 0, 1, 1, 1, 8, 0]
+    words += [2, 1, -1, outputs, features, *[0] * outputs, 0]
+    assert refusal(np.array(words, np.int32), np.empty(0, np.int8)) == said
+    if said[0] == 3:
+        weight = np.broadcast_to(np.int8(1), (outputs, features))
+        layer = Linear("fc", 0, weight, np.zeros(outputs, np.int32), None)
+        with pytest.raises(NetworkError, match=re.escape("fc: Linear has more than 2^30 weights: (32768, 32769)")):
+            output_shape(layer, [(features,)])
 
 
 def test_arrays_are_never_cast_in_silence(network: IntegerNetwork) -> None:
@@ -192,6 +282,22 @@ def test_instruction_sets_are_chosen_by_name(network: IntegerNetwork, monkeypatc
     for name in [name for name, here in native.isas().items() if not here]:
         with pytest.raises(ParameterError, match=f"does not have the instruction set {name}"):
             NativeNetwork(network, name)
+
+
+def test_instruction_sets_of_other_processors(network: IntegerNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "isas", lambda: {"portable": True, "sse9": False})
+    with pytest.raises(ParameterError, match="this processor does not have the instruction set sse9"):
+        NativeNetwork(network, "sse9")
+
+
+@pytest.mark.parametrize("name", ["a" + "é" * 30, "x\udc80", "portable\0junk", "Portable", " portable", "s" * 10_000])
+def test_names_of_no_instruction_set(network: IntegerNetwork, name: str) -> None:
+    """Whatever the text is, even if it is none: one line, which can be printed."""
+    with pytest.raises(ParameterError) as caught:
+        NativeNetwork(network, name)
+    said = str(caught.value)
+    assert said == f"native engine: this build has no instruction set {name[:40]!r}"
+    assert said.isprintable(), said.encode()
 
 
 def test_without_the_engine(network: IntegerNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -330,15 +436,18 @@ def test_ten_thousand_calls_leak_nothing() -> None:
     assert resident_bytes() - resident < 1 << 20
 
 
-def test_ctrl_c_ends_a_long_call() -> None:
-    engine = NativeNetwork(Layer(64, 64, (40, 40), factor=30).network(), "portable")
-    image, table = np.full((3, 40, 40), 90, np.uint8), DiscreteGaussian("25").table
+@pytest.mark.filterwarnings("ignore:1024 threads were asked for")
+@pytest.mark.parametrize("threads", [1, 1024])
+def test_ctrl_c_ends_a_long_call(threads: int) -> None:
+    """Between two images or so, however many threads there should be: 1024 images take minutes here."""
+    engine = NativeNetwork(Layer(64, 64, (160, 160), factor=30).network(), "portable", threads)
+    image, table = np.full((3, 160, 160), 90, np.uint8), DiscreteGaussian("25").table
     timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
     began = time.monotonic()
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         engine.labels(image, table, (1, 2), 0, 100_000)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 5
 
 
 def test_the_engine_needs_no_torch() -> None:

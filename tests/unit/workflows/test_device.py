@@ -43,6 +43,7 @@ class Fake:
 @pytest.fixture
 def engines(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
     found = {"good": True, "absent": False}
+    monkeypatch.setattr(device, "available", lambda: True)
     monkeypatch.setattr(device, "isas", lambda: found)
     monkeypatch.setattr(device, "NativeNetwork", Fake)
     return found
@@ -88,3 +89,11 @@ def test_a_different_engine_is_a_failed_check(engines: dict[str, bool], tmp_path
     answer: Any = CliRunner().invoke(app, ["verify-device", str(path), "--images", "4"])
     assert answer.exit_code == 1
     assert "native wrong         DIFFERENT, logit 1 of golden input 2 differs" in answer.output
+
+
+def test_where_the_native_engine_is_not_built_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDFAST_NATIVE", "0")
+    reference, native = device.check_engines(network(), 2)
+    assert (reference.engine, reference.equal) == ("reference", True)
+    assert (native.engine, native.equal, native.digest) == ("native", None, None)
+    assert "not built here" in native.note
