@@ -17,6 +17,7 @@ import platform
 import statistics
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -60,10 +61,9 @@ def measured(model: str, side: int, classes: int, n: int, seconds: float, rounds
     pixels = np.random.default_rng(0).integers(0, 256, (32, 3, side, side)).astype(np.uint8)
     network = to_twin(module, calibration=pixels, preprocessing=GREY, sigma=SIGMA).integer_network()
     floating, bytes_float = Network(module, spec, {}), 4 * sum(p.numel() for p in module.parameters())
-    path = Path(f"{model}.hfi")
-    network.save(path)
-    bytes_integer = path.stat().st_size
-    path.unlink()
+    with TemporaryDirectory() as folder:
+        network.save(path := Path(folder) / "net.hfi")
+        bytes_integer = path.stat().st_size
     contenders: dict[str, tuple[NoisyClassifier, int]] = {
         "IntRS-quant, native": (as_classifier(network, sigma=SIGMA, threads=1), bytes_integer),
         "FloatRS-fp, float32": (as_classifier(floating, sigma=SIGMA, noise="continuous", threads=1), bytes_float),
