@@ -62,6 +62,7 @@ benchmark: $(VENV)/.test
 	cmake -S native -B build/tools -DHOLDFAST_TOOLS=ON
 	cmake --build build/tools --target holdfast_peak
 	$(BIN)/python benchmarks/engine.py --peak build/tools/tools/holdfast_peak
+	$(BIN)/python benchmarks/shapes.py --peak build/tools/tools/holdfast_peak
 
 # Not part of test: do the tests notice mistakes in the bounds? (docs/design/mutants.md)
 mutants: $(VENV)/.test
