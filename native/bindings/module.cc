@@ -10,6 +10,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <thread>
 #include <tuple>
 #include <vector>
 
@@ -42,7 +43,10 @@ class Noise {
  public:
   Noise(int low, const Limbs& limbs) {
     char message[HF_MESSAGE_SIZE];
-    if (hf_noise_create(low, limbs.data(), limbs.shape(0), &noise_, message) != HF_OK) throw nb::value_error(message);
+    const hf_status status = hf_noise_create(low, limbs.data(), limbs.shape(0), &noise_, message);
+    if (status == HF_BAD_ARGUMENT) throw nb::value_error(message);
+    if (status == HF_OUT_OF_MEMORY) throw std::bad_alloc();
+    check(status, message);
   }
   Noise(const Noise&) = delete;
   Noise& operator=(const Noise&) = delete;
@@ -60,12 +64,38 @@ class Noise {
   hf_noise* noise_ = nullptr;
 };
 
-// Work in pieces of about a tenth of a second, so that Ctrl-C is seen: piece(first, count) -> status.
+// How many images the next piece of work takes, so that one takes about a tenth of a second. The first says what an
+// image costs: it has one for each thread that a processor can run.
+class PieceSize {
+ public:
+  explicit PieceSize(int threads) {
+    static const long processors = std::thread::hardware_concurrency();
+    least_ = now_ = static_cast<std::size_t>(std::clamp(static_cast<long>(threads), 1L, std::max(processors, 1L)));
+  }
+
+  std::size_t now() const { return now_; }
+
+  void took(std::chrono::steady_clock::duration time) {
+    using std::chrono::milliseconds;
+    if (time < milliseconds(4))
+      now_ *= 16;
+    else if (time < milliseconds(60))
+      now_ *= 2;
+    else if (time > milliseconds(200))
+      now_ = std::max(least_, now_ / 2);
+  }
+
+ private:
+  std::size_t least_, now_;
+};
+
+// Work in pieces between which Ctrl-C is seen: piece(first, count) -> status.
 template <class Piece>
 void interruptible(std::size_t count, int threads, const Piece& piece) {
   char message[HF_MESSAGE_SIZE] = "";
-  for (std::size_t at = 0, size = 16 * static_cast<std::size_t>(std::max(threads, 1)); at < count;) {
-    const std::size_t here = std::min(size, count - at);
+  PieceSize size(threads);
+  for (std::size_t at = 0; at < count;) {
+    const std::size_t here = std::min(size.now(), count - at);
     const auto began = std::chrono::steady_clock::now();
     hf_status status;
     {
@@ -75,7 +105,7 @@ void interruptible(std::size_t count, int threads, const Piece& piece) {
     check(status, message);
     if (PyErr_CheckSignals() != 0) throw nb::python_error();
     at += here;
-    if (std::chrono::steady_clock::now() - began < std::chrono::milliseconds(60)) size *= 2;
+    size.took(std::chrono::steady_clock::now() - began);
   }
 }
 
@@ -188,7 +218,7 @@ NB_MODULE(_native, m) {
       .def_prop_ro("isa", &Plan::isa)
       .def_prop_ro("shape", &Plan::shape)
       .def_prop_ro("classes", &Plan::classes)
-      .def_prop_ro("memory", &Plan::memory, "Bytes of packed weights, and of the activations of one thread.");
+      .def_prop_ro("memory", &Plan::memory, "Bytes of what is packed, and of one thread's memory.");
   m.def("isas", &isas,
         "Names of the instruction sets of this build, slowest first, and whether this machine has them.");
   m.def("self_test_network", &self_test_network);

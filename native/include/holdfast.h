@@ -39,7 +39,8 @@ int hf_isa_supported(int isa);
 /* Run the known answers of an instruction set. */
 enum hf_status hf_isa_self_test(int isa, char message[HF_MESSAGE_SIZE]);
 
-/* Validate a program and prepare it. isa: a name, or NULL for the best one here; each is self-tested at first use. */
+/* Validate a program and prepare it. isa: a name, or NULL for the fastest one here. Each is self-tested at first use;
+ * NULL passes over those that fail. */
 enum hf_status hf_plan_create(const int32_t* program, size_t words, const int8_t* weights, size_t weight_count,
                               const char* isa, hf_plan** plan, char message[HF_MESSAGE_SIZE]);
 void hf_plan_destroy(hf_plan* plan);
@@ -48,8 +49,8 @@ const char* hf_plan_isa(const hf_plan* plan);
 /* Channels, height and width of an image. */
 void hf_plan_shape(const hf_plan* plan, int32_t shape[3]);
 int32_t hf_plan_classes(const hf_plan* plan);
-/* Bytes of packed weights (once), and of activations (per thread). */
-void hf_plan_memory(const hf_plan* plan, size_t* weight_bytes, size_t* thread_bytes);
+/* Bytes of the packed network (once), and of what a thread needs while it runs: activations, pixels, logits. */
+void hf_plan_memory(const hf_plan* plan, size_t* plan_bytes, size_t* thread_bytes);
 
 /* Logits of count int16 images (channels, height, width): count x classes. labels may be NULL, logits may be NULL. */
 enum hf_status hf_run(const hf_plan* plan, const int16_t* images, size_t count, int threads, int32_t* logits,

@@ -115,9 +115,9 @@ int32_t hf_plan_classes(const hf_plan* plan) {
   return static_cast<int32_t>(plan->plan.network.ops.back().shape.channels);
 }
 
-void hf_plan_memory(const hf_plan* plan, size_t* weight_bytes, size_t* thread_bytes) {
-  *weight_bytes = plan->plan.weight_bytes();
-  *thread_bytes = plan->plan.workspace_bytes;
+void hf_plan_memory(const hf_plan* plan, size_t* plan_bytes, size_t* thread_bytes) {
+  *plan_bytes = plan->plan.plan_bytes();
+  *thread_bytes = plan->plan.thread_bytes();
 }
 
 hf_status hf_run(const hf_plan* plan, const int16_t* images, size_t count, int threads, int32_t* logits,

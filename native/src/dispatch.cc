@@ -1,6 +1,5 @@
 #include "dispatch.h"
 
-#include <atomic>
 #include <cstring>
 #include <exception>
 
@@ -91,14 +90,18 @@ const Isa kIsas[] = {{&kPortable, always}};
 #endif
 
 constexpr int kCount = sizeof kIsas / sizeof *kIsas;
-std::atomic<bool> passed[kCount];
 
-const Kernels& tested(int index) {
-  if (!passed[index].load(std::memory_order_acquire)) {
-    self_test(*kIsas[index].kernels);
-    passed[index].store(true, std::memory_order_release);
+// Whether its known answers come out right, tried at first use.
+bool passes(const Isa& isa) {
+  if (isa.tested.load(std::memory_order_acquire)) return isa.passed;
+  try {
+    self_test(*isa.kernels);
+    isa.passed = true;
+  } catch (const Failure&) {
+    isa.passed = false;
   }
-  return *kIsas[index].kernels;
+  isa.tested.store(true, std::memory_order_release);
+  return isa.passed;
 }
 
 }  // namespace
@@ -107,24 +110,30 @@ int isa_count() { return kCount; }
 
 const Isa* isa_at(int index) { return index >= 0 && index < kCount ? &kIsas[index] : nullptr; }
 
-const Kernels& best_kernels() noexcept {
-  static const Kernels* const best = [] {
-    for (int i = kCount - 1; i > 0; --i) try {
-        if (kIsas[i].supported()) return &tested(i);
-      } catch (const std::exception&) {  // its known answers are wrong, or there is no memory for them
-      }
-    return &kPortable;
-  }();
-  return *best;
+const Kernels& choose_among(const Isa* isas, int count, const char* name) {
+  for (int i = count - 1; i >= 0; --i) {
+    const Isa& isa = isas[i];
+    if (name && std::strcmp(name, isa.kernels->name) != 0) continue;
+    if (isa.supported() && passes(isa)) return *isa.kernels;
+    if (name && !isa.supported())
+      throw Failure(HF_UNKNOWN_ISA, "this processor does not have the instruction set %s", name);
+    if (name) throw_wrong_answers(*isa.kernels);
+  }
+  if (!name) throw_wrong_answers(*isas->kernels);
+  throw Failure(HF_UNKNOWN_ISA, "this build has no instruction set '%.40s'", name);
 }
 
-const Kernels& choose_isa(const char* name) {
-  for (int i = kCount - 1; i >= 0; --i) {
-    if (name && std::strcmp(name, kIsas[i].kernels->name) != 0) continue;
-    if (kIsas[i].supported()) return tested(i);
-    if (name) throw Failure(HF_UNKNOWN_ISA, "this processor does not have the instruction set %s", name);
-  }
-  throw Failure(HF_UNKNOWN_ISA, "this build has no instruction set '%.40s'", name ? name : "");
+const Kernels& choose_isa(const char* name) { return choose_among(kIsas, kCount, name); }
+
+const Kernels& best_kernels() noexcept {
+  static const Kernels* const best = [] {
+    try {
+      return &choose_isa(nullptr);
+    } catch (const std::exception&) {  // all known answers are wrong, or there is no memory for them
+      return &kPortable;
+    }
+  }();
+  return *best;
 }
 
 }  // namespace holdfast

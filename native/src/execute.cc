@@ -57,7 +57,7 @@ ConvCall conv_call(const Batch& batch, const Step& step, const Op& op, const std
   call.out = batch.origin(step.position, 0);
   call.out_row = to.row(), call.out_pixel = to.pixel;
   call.height = op.shape.height, call.width = op.shape.width;
-  call.first_row = step.conv.first_row.data(), call.end_row = step.conv.end_row.data();
+  call.rows = step.conv.rows;
   call.skip_left = step.conv.skip_left, call.skip_right = step.conv.skip_right;
   if (op.residual) {
     const Layout& added = batch.layout(step.sources[1]);
@@ -108,10 +108,9 @@ void run_conv(const Batch& batch, const Step& step, const Op& op) {
 }
 
 void run_pool(const Batch& batch, const Step& step, const Op& op) {
-  const Pool pool{{op.kernel[0], op.kernel[1]},
-                  {op.stride[0], op.stride[1]},
-                  {op.padding[0], op.padding[2]},
-                  {op.dilation[0], op.dilation[1]},
+  const Layout& from = batch.layout(step.sources[0]);
+  const Pool pool{{op.kernel[0], op.stride[0], op.padding[0], op.dilation[0], from.height},
+                  {op.kernel[1], op.stride[1], op.padding[2], op.dilation[1], from.width},
                   op.law.raw,
                   step.law.view()};
   const auto kernel = op.kind == Kind::kMaxPool ? batch.plan.kernels->max_pool : batch.plan.kernels->average_pool;

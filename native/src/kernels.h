@@ -65,6 +65,11 @@ struct Conv {
   Requant law;
 };
 
+// Where windows lie along one side of a value.
+struct Side {
+  std::int64_t kernel, stride, padding, dilation, size;
+};
+
 struct ConvCall {
   const std::int8_t* in;  // first byte of the first window
   std::ptrdiff_t in_row, in_pixel;
@@ -75,8 +80,7 @@ struct ConvCall {
   std::int64_t images;  // of the same layout, at these distances
   std::ptrdiff_t in_image, out_image, residual_image;
   std::int64_t height, width;
-  const std::int32_t* first_row;  // of the kernel, for every output row: rows before lie in the padding
-  const std::int32_t* end_row;
+  Side rows;  // rows of the kernel outside the value are left out
   bool skip_left, skip_right;  // sharing: the outer columns of the first and last window lie in the padding
 };
 
@@ -106,7 +110,7 @@ struct View {
 };
 
 struct Pool {
-  std::int64_t kernel[2], stride[2], padding[2], dilation[2];
+  Side rows, columns;
   bool raw;  // an average that leaves its sum in int32; strides of the output are then in elements
   Requant law;
 };

@@ -25,7 +25,7 @@ class Packer : Weighted {
       pack_depthwise();
     else
       pack_panels();
-    find_rows();
+    find_edges();
   }
 
  private:
@@ -110,16 +110,10 @@ class Packer : Weighted {
       for (std::int64_t k = 0; k < kGroup; ++k) out_.weights.push_back(weight(o, channel + k, i, j));
   }
 
-  // Kernel rows that lie in the padding are skipped, unless 128 was added to their zeros.
-  void find_rows() {
-    for (std::int64_t y = 0; y < op.shape.height; ++y) {
-      const std::int64_t start = y * geometry.stride[0] - geometry.padding[0], d = geometry.dilation[0];
-      std::int64_t first = start >= 0 ? 0 : std::min((-start + d - 1) / d, geometry.kernel[0]);
-      std::int64_t end = start >= in.height ? 0 : std::min((in.height - start + d - 1) / d, geometry.kernel[0]);
-      if (out_.shifted) first = 0, end = geometry.kernel[0];
-      out_.first_row.push_back(static_cast<std::int32_t>(first));
-      out_.end_row.push_back(static_cast<std::int32_t>(std::max(first, end)));
-    }
+  // What lies in the padding is left out, unless 128 was added to its zeros: then the value has no end.
+  void find_edges() {
+    out_.rows = {geometry.kernel[0], geometry.stride[0], geometry.padding[0], geometry.dilation[0], in.height};
+    if (out_.shifted) out_.rows.padding = 0, out_.rows.size = std::numeric_limits<std::int64_t>::max();
     out_.skip_left = !out_.shifted && geometry.padding[2] > 0;
     out_.skip_right = !out_.shifted && op.shape.width + 1 - geometry.padding[2] >= in.width;
   }

@@ -47,16 +47,26 @@ class TilePacker : Weighted {
     return channels;
   }
 
+  // The columns that the windows of the pixels together read, in order.
+  std::vector<std::int64_t> columns(std::int64_t together) const {
+    std::vector<std::int64_t> found;
+    for (std::int64_t pixel = 0; pixel < together; ++pixel)
+      for (std::int64_t j = 0; j < geometry.kernel[1]; ++j)
+        found.push_back(pixel * geometry.stride[1] + j * geometry.dilation[1]);
+    std::sort(found.begin(), found.end());
+    found.erase(std::unique(found.begin(), found.end()), found.end());
+    return found;
+  }
+
   // The runs of a kernel row: over all columns, or each column by itself if that makes fewer.
   std::vector<Run> runs(const Channels& channels, std::int64_t together) const {
-    const std::int64_t columns =
-        (geometry.kernel[1] - 1) * geometry.dilation[1] + 1 + (together - 1) * geometry.stride[1];
-    const std::int64_t each = channels.end - channels.first, all = (columns - 1) * in.pixel + each;
-    const std::int64_t used = together == 1 ? geometry.kernel[1] : columns;
-    const bool across = round_up(all, kTileBytes) <= used * round_up(each, kTileBytes);
+    const std::vector<std::int64_t> read = columns(together);
+    const auto count = static_cast<std::int64_t>(read.size());
+    const std::int64_t each = channels.end - channels.first, all = read.back() * in.pixel + each;
+    const bool across = round_up(all, kTileBytes) <= count * round_up(each, kTileBytes);
     std::vector<Run> found;
-    for (std::int64_t column = 0; column < columns; ++column) {
-      if (column > 0 && (across || (together == 1 && column % geometry.dilation[1] != 0))) continue;
+    for (const std::int64_t column : read) {
+      if (column > 0 && across) break;
       const std::int64_t bytes = across ? all : each;
       for (std::int64_t at = 0; at < bytes; at += kTileBytes)
         found.push_back({column * in.pixel + channels.first + at, std::min<std::int64_t>(kTileBytes, bytes - at)});

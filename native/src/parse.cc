@@ -22,7 +22,8 @@
 namespace holdfast {
 namespace {
 
-constexpr std::int64_t kLargestOps = 1 << 14, kLargestSide = 1 << 16, kLargestValue = 1 << 28, kLargestWidth = 1 << 22;
+constexpr std::int64_t kLargestOps = 1 << 14, kLargestSide = 1 << 16, kLargestValue = 1 << 28, kLargestWidth = 1 << 22,
+                       kMostWeights = 1 << 30;
 
 class Reader {
  public:
@@ -108,9 +109,8 @@ void read_weighted(Reader& from, Op& op) {
     from.sides(op.padding, 4, 0, "padding");
     from.sides(op.dilation, 2, 1, "a dilation");
   }
-  if (op.outputs * op.inputs > kLargestValue ||
-      op.outputs * op.inputs * op.kernel[0] * op.kernel[1] > 4 * kLargestValue)
-    throw Failure(HF_BAD_NETWORK, "more than 2^30 weights");
+  if (op.outputs * op.inputs > kMostWeights || op.outputs * op.inputs * op.kernel[0] * op.kernel[1] > kMostWeights)
+    throw Failure(HF_BAD_NETWORK, "an operation has more than 2^30 weights");
   op.bias = from.array(op.outputs, INT32_MIN, INT32_MAX, "a bias");
   op.residual = residual >= 0;
   if (op.residual) {

@@ -6,7 +6,12 @@
 namespace holdfast {
 namespace {
 
-std::size_t at(int position) { return static_cast<std::size_t>(position); }
+std::size_t at(std::int64_t position) { return static_cast<std::size_t>(position); }
+
+template <class... Vectors>
+std::size_t bytes_of(const Vectors&... vectors) {
+  return ((vectors.capacity() * sizeof(typename Vectors::value_type)) + ...);
+}
 
 // A linear layer reads through a flattening if its weights can be packed in whole groups of channels.
 bool looks_through(const Network& network, int source) {
@@ -52,11 +57,19 @@ void choose_steps(Plan& plan) {
 
 }  // namespace
 
-std::size_t Plan::weight_bytes() const {
+std::size_t Plan::plan_bytes() const {
   std::size_t total = 0;
-  for (const Step& step : steps)
-    total += step.conv.weights.size() + 4 * (step.conv.offsets.size() + step.conv.bias.size());
-  return total;
+  for (const auto& [position, sources, law, conv] : steps)
+    total += bytes_of(sources, law.multiplier, law.shift, law.ratio, law.wide_ratio, conv.panels, conv.offsets,
+                      conv.weights, conv.runs, conv.bias, conv.factor, conv.lift);
+  for (const Op& op : network.ops)
+    total += bytes_of(op.sources, op.bias, op.factor, op.center, op.low, op.high, op.law.multiplier, op.law.shift);
+  return total + bytes_of(steps, values, network.ops);
+}
+
+std::size_t Plan::thread_bytes() const {
+  return workspace_bytes + at(batch_pixels()) * sizeof(std::int16_t) +
+         at(network.ops.back().shape.channels) * sizeof(std::int32_t);
 }
 
 Plan make_plan(const std::int32_t* program, std::size_t words, const std::int8_t* weights, std::size_t weight_count,

@@ -66,7 +66,7 @@ struct PackedConv {
   Lines<std::int8_t> weights;
   std::vector<std::uint8_t> runs;
   Lines<std::int32_t> bias, factor;
-  std::vector<std::int32_t> first_row, end_row;
+  Side rows{};
   bool small_factor = false, shared = false, signed_input = false, shifted = false, depthwise = false;
   bool short_runs = false;
   bool skip_left = false, skip_right = false;
@@ -93,9 +93,12 @@ struct Plan {
   // because the weights of those steps are larger than their values.
   int batch = 1;
   std::size_t split = 0;
-  std::size_t scratch_offset = 0;    // inputs with 128 added
-  std::size_t workspace_bytes = 0;   // of one thread
-  std::size_t weight_bytes() const;  // packed
+  std::size_t scratch_offset = 0;   // inputs with 128 added
+  std::size_t workspace_bytes = 0;  // of the values of one thread
+
+  std::int64_t batch_pixels() const { return batch * network.ops[0].shape.elements(); }
+  std::size_t plan_bytes() const;    // weights and numbers per channel
+  std::size_t thread_bytes() const;  // values, noisy pixels and logits
 };
 
 // Validates a program and prepares it; throws Failure or std::bad_alloc.

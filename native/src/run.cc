@@ -21,7 +21,7 @@ struct Workspace {
 
   explicit Workspace(const Plan& plan)
       : values(plan.workspace_bytes, 0),
-        pixels(static_cast<std::size_t>(plan.batch * plan.network.ops[0].shape.elements())),
+        pixels(static_cast<std::size_t>(plan.batch_pixels())),
         logits(static_cast<std::size_t>(plan.network.ops.back().shape.channels)),
         leave(plan.kernels->leave) {}
   Workspace(const Workspace&) = delete;

@@ -19,10 +19,7 @@ struct Span {
   std::int32_t low[kMostPairs], high[kMostPairs];
 };
 
-struct Run {
-  Span span;
-  std::vector<Place> places;
-};
+using Run = std::vector<Place>;
 
 Span span_of(const Weighted& layer, const Row& row, const Place& place) {
   Span span{};
@@ -37,17 +34,16 @@ Span span_of(const Weighted& layer, const Row& row, const Place& place) {
   return span;
 }
 
-bool fits(const Run& run, const Span& span, std::size_t pairs) {
+bool fits(const Span& run, const Span& step, std::size_t pairs) {
   bool fits = true;
   for (std::size_t i = 0; i < pairs; ++i)
-    fits &= run.span.low[i] + span.low[i] >= std::numeric_limits<std::int16_t>::min() &&
-            run.span.high[i] + span.high[i] <= std::numeric_limits<std::int16_t>::max();
+    fits &= run.low[i] + step.low[i] >= std::numeric_limits<std::int16_t>::min() &&
+            run.high[i] + step.high[i] <= std::numeric_limits<std::int16_t>::max();
   return fits;
 }
 
-void add(Run& run, const Span& span, const Place& place, std::size_t pairs) {
-  for (std::size_t i = 0; i < pairs; ++i) run.span.low[i] += span.low[i], run.span.high[i] += span.high[i];
-  run.places.push_back(place);
+void add(Span& run, const Span& step, std::size_t pairs) {
+  for (std::size_t i = 0; i < pairs; ++i) run.low[i] += step.low[i], run.high[i] += step.high[i];
 }
 
 }  // namespace
@@ -56,22 +52,25 @@ std::vector<Place> in_runs(const Weighted& layer, const Row& row, const std::vec
                            std::vector<std::uint8_t>& lengths) {
   const std::size_t pairs = index(row.blocks * kBlock * kGroup / 2);
   std::vector<Run> runs;
+  Span open[kOpenRuns];  // of the last runs: that of run i is open[i % kOpenRuns]
   for (const Place& place : places) {
-    const Span span = span_of(layer, row, place);
-    const auto open = runs.end() - static_cast<std::ptrdiff_t>(std::min(kOpenRuns, runs.size()));
-    auto run = std::find_if(open, runs.end(),
-                            [&](const Run& to) { return to.places.size() < longest && fits(to, span, pairs); });
-    if (run == runs.end()) run = runs.insert(run, Run{});
-    add(*run, span, place, pairs);
+    const Span step = span_of(layer, row, place);
+    std::size_t run = runs.size() - std::min(kOpenRuns, runs.size());
+    while (run < runs.size() && !(runs[run].size() < longest && fits(open[run % kOpenRuns], step, pairs))) ++run;
+    if (run == runs.size()) {
+      runs.emplace_back();
+      open[run % kOpenRuns] = Span{};
+    }
+    add(open[run % kOpenRuns], step, pairs);
+    runs[run].push_back(place);
   }
   // Runs of one length side by side: a processor then foresees where they end.
-  std::stable_sort(runs.begin(), runs.end(),
-                   [](const Run& a, const Run& b) { return a.places.size() > b.places.size(); });
+  std::stable_sort(runs.begin(), runs.end(), [](const Run& a, const Run& b) { return a.size() > b.size(); });
   std::vector<Place> ordered;
   for (const Run& run : runs) {
-    ordered.insert(ordered.end(), run.places.begin(), run.places.end());
-    lengths.push_back(static_cast<std::uint8_t>(run.places.size()));
-    lengths.insert(lengths.end(), run.places.size() - 1, 0);
+    ordered.insert(ordered.end(), run.begin(), run.end());
+    lengths.push_back(static_cast<std::uint8_t>(run.size()));
+    lengths.insert(lengths.end(), run.size() - 1, 0);
   }
   return ordered;
 }

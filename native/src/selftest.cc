@@ -134,9 +134,12 @@ void self_test(const Kernels& kernels) {
       make_plan(test.program.data(), test.program.size(), test.weights.data(), test.weights.size(), kernels);
   std::vector<std::int32_t> logits(SelfTest::kImages * SelfTest::kClasses);
   run_images(plan, test.images.data(), SelfTest::kImages, 1, logits.data(), nullptr);
-  if (fnv1a(logits) != kSelfTestAnswer)
-    throw Failure(HF_SELF_TEST_FAILED, "the kernels for %s give wrong answers on this machine; they are not used",
-                  kernels.name);
+  if (fnv1a(logits) != kSelfTestAnswer) throw_wrong_answers(kernels);
+}
+
+void throw_wrong_answers(const Kernels& kernels) {
+  throw Failure(HF_SELF_TEST_FAILED, "the kernels for %s give wrong answers on this machine; they are not used",
+                kernels.name);
 }
 
 }  // namespace holdfast

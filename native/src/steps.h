@@ -61,6 +61,18 @@ inline T smaller(T a, T b) {
   return a < b ? a : b;
 }
 
+// The part of a window that lies inside the value: kernel positions first .. end-1 along one side.
+struct Inside {
+  std::int64_t start, first, end;
+  Inside(const Side& side, std::int64_t window)
+      : start(window * side.stride - side.padding), first(0), end(side.kernel) {
+    if (start < 0) first = (side.dilation - 1 - start) / side.dilation;
+    if (side.size - start <= (side.kernel - 1) * side.dilation)
+      end = start >= side.size ? 0 : (side.size - start + side.dilation - 1) / side.dilation;
+    if (first > end) first = end;
+  }
+};
+
 inline void store_raw(const FinishCall& call, std::int32_t* out) {
   for (std::int64_t p = 0; p < call.pixels; ++p)
     for (int i = 0; i < call.blocks * kBlock; ++i) {
@@ -122,12 +134,13 @@ struct PanelRun {
   }
 
   DotCall first_tile(std::int64_t y, std::int32_t* sums) const {
-    const std::int64_t first = static_cast<std::int64_t>(call.first_row[y]) * panel.row_steps;
+    const Inside inside(call.rows, y);
+    const std::int64_t first = inside.first * panel.row_steps;
     return {sums,
             call.in + y * call.in_row,
             call.in_pixel,
             panel.offsets + first,
-            panel.offsets + static_cast<std::int64_t>(call.end_row[y]) * panel.row_steps,
+            panel.offsets + inside.end * panel.row_steps,
             panel.weights + first * step_bytes,
             panel.runs ? panel.runs + first : nullptr,
             conv.bias + channel,

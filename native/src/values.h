@@ -73,18 +73,6 @@ void rescale_by_blocks(const Requant& law, const View& in, const View& out) {
       }
 }
 
-// The part of a window that lies inside the value: kernel positions first .. end-1 along one side.
-struct Inside {
-  std::int64_t start, first, end;
-  Inside(std::int64_t window, std::int64_t stride, std::int64_t padding, std::int64_t dilation, std::int64_t kernel,
-         std::int64_t size)
-      : start(window * stride - padding) {
-    first = start >= 0 ? 0 : (-start + dilation - 1) / dilation;
-    end = start >= size ? 0 : smaller(kernel, (size - start + dilation - 1) / dilation);
-    if (first > end) first = end;
-  }
-};
-
 // A block of values in a register, in the compiler's own vectors.
 typedef std::int8_t Bytes __attribute__((vector_size(kBlock)));
 typedef std::int16_t Words __attribute__((vector_size(2 * kBlock)));
@@ -102,11 +90,10 @@ struct Window {
   std::int64_t rows, columns;
 
   Window(const Pool& pool, const View& in, std::int64_t y, std::int64_t x, std::int64_t channel) {
-    const Inside down(y, pool.stride[0], pool.padding[0], pool.dilation[0], pool.kernel[0], in.height);
-    const Inside along(x, pool.stride[1], pool.padding[1], pool.dilation[1], pool.kernel[1], in.width);
-    first = in.data + (down.start + down.first * pool.dilation[0]) * in.row +
-            (along.start + along.first * pool.dilation[1]) * in.pixel + channel;
-    row = pool.dilation[0] * in.row, pixel = pool.dilation[1] * in.pixel;
+    const Inside down(pool.rows, y), along(pool.columns, x);
+    first = in.data + (down.start + down.first * pool.rows.dilation) * in.row +
+            (along.start + along.first * pool.columns.dilation) * in.pixel + channel;
+    row = pool.rows.dilation * in.row, pixel = pool.columns.dilation * in.pixel;
     rows = down.end - down.first, columns = along.end - along.first;
   }
 };

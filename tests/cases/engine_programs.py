@@ -72,7 +72,7 @@ class ProgramReader:
         if count == 0:
             return None
         low, high = self.pair()
-        return Requantise(self.array(count), self.array(count).astype(np.uint8), low, high)
+        return Requantise(self.array(count), np.array(self.take(count), np.uint8), low, high)
 
     def some_law(self) -> Requantise:
         law = self.law()

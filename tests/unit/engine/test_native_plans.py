@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import subprocess
 import sys
@@ -12,18 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engine_programs import Layer, weights, zeros
-from test_native import PASS, bytes_in_use
+from process_memory import COUNTS_MALLOC, TELLS_MEMORY, bytes_in_use
 
 from holdfast.engine import native
 from holdfast.engine.native import NativeNetwork, encode
 from holdfast.errors import ResourceError
-from holdfast.intnet import Conv, Flatten, Input, IntegerNetwork, Linear, Op, Subsample
+from holdfast.intnet import Conv, Flatten, Input, IntegerNetwork, Linear, Op, Requantise, Subsample
 
 HERE = tuple(name for name, supported in native.isas().items() if supported)
 pytestmark = pytest.mark.skipif(not HERE, reason="holdfast._native was not built (no C++ compiler at installation)")
-COUNTED = pytest.mark.skipif(
-    not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="this C library does not count its memory"
-)
+COUNTED = pytest.mark.skipif(not COUNTS_MALLOC, reason="this C library does not count its memory")
+LIMITED = pytest.mark.skipif(not TELLS_MEMORY, reason="this system does not tell a process its memory")
+PASS = Requantise(np.array([1], np.int32), np.array([1], np.uint8), -127, 127)
 
 
 def tall_network() -> IntegerNetwork:
@@ -56,12 +55,12 @@ def test_a_plan_has_nothing_for_each_row(isa: str) -> None:
 @pytest.mark.parametrize("isa", HERE)
 @pytest.mark.parametrize(
     "layer",
-    [Layer(1024, 1024, (3, 3), groups=1024), Layer(200, 200, (3, 9), factor=9), Layer(64, 64, (9, 9), signed=True)],
+    [Layer(2000, 2000, (3, 3), groups=2000), Layer(200, 200, (3, 9), factor=9), Layer(400, 64, (3, 3), signed=True)],
     ids=["channels", "a residual", "signed"],
 )
 def test_memory_says_what_a_plan_holds(isa: str, layer: Layer) -> None:
     used, engine = held(layer.network(), isa)
-    assert 0 <= used - engine.memory[0] < 4096
+    assert abs(used - engine.memory[0]) < 1 << 14  # malloc keeps small pieces back and gives them out again
 
 
 def test_memory_says_what_a_thread_needs() -> None:
@@ -71,23 +70,15 @@ def test_memory_says_what_a_thread_needs() -> None:
     assert 0 <= NativeNetwork(network, "portable").memory[1] - (1 + 2 + 4) * features < 1024
 
 
-ROOM = """
-import resource
-import numpy as np
-
-def room(bytes):
-    pages = int(open("/proc/self/statm").read().split()[0])
-    limit = resource.RLIM_INFINITY if bytes is None else pages * resource.getpagesize() + bytes
-    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
-"""
 PLANNED = """
 import sys
 from holdfast.engine import native
+from process_memory import limit_to
 from test_native_plans import steps_without_company
 
 words, weights = native.encode(steps_without_company())
 native._native.Plan(*native.encode(steps_without_company(64)), sys.argv[1])
-room(24 << 20)
+limit_to(24 << 20)
 print(native._native.Plan(words, weights, sys.argv[1]).isa)
 """
 NOISE = """
@@ -95,25 +86,26 @@ from holdfast._native import Sampler
 from holdfast.engine.native import _sampler
 from holdfast.errors import ResourceError
 from holdfast.noise.tables import NoiseTable
+from process_memory import limit_to
 
 table = NoiseTable(-30000, tuple(i << 100 for i in range(1, 60001)))
 table.limbs
 Sampler(0, table.limbs[:1])
-room(64 << 10)
+limit_to(64 << 10)
 for make in (lambda: Sampler(table.low, table.limbs), lambda: _sampler(table)):
     try:
         make()
     except (MemoryError, ResourceError) as error:
         said = f"{type(error).__name__}: {error}"
-        room(None)
+        limit_to(None)
         print(said)
-        room(64 << 10)
+        limit_to(64 << 10)
 """
 
 
 def python(code: str, *arguments: str) -> str:
     paths = os.pathsep.join(path for path in [str(Path(__file__).parent), *sys.path] if path)
-    command = [sys.executable, "-c", ROOM + code, *arguments]
+    command = [sys.executable, "-c", code, *arguments]
     environment = os.environ | {"PYTHONPATH": paths}
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120, env=environment).stdout
 
@@ -123,11 +115,6 @@ def steps_without_company(inputs: int = 1 << 17) -> IntegerNetwork:
     largest = np.full((2, inputs), 127, np.int8)
     first = Input("input", (inputs, 1, 1), zeros(inputs), PASS)
     return IntegerNetwork([first, Flatten("flatten", 0), Linear("fc", 1, largest, zeros(2), None)])
-
-
-LIMITED = pytest.mark.skipif(
-    not Path("/proc/self/statm").exists(), reason="this system does not tell a process its memory"
-)
 
 
 @LIMITED
