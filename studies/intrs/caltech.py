@@ -12,6 +12,7 @@ studies/intrs/caltech-NAME.md.
 from __future__ import annotations
 
 import argparse
+import shutil
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,13 +21,14 @@ import numpy as np
 from PIL import Image
 from safetensors.torch import load_file
 from studies.certifying import ALPHA, METHODS, METRICS, N0, Results, certify, metric_table, results_of, show_epochs
-from studies.intrs.plan import HERE, MODELS, SIGMAS
+from studies.intrs.plan import HERE, LOGS, MODELS, SIGMAS
 
 from holdfast import data
 from holdfast.data import DataSet
 from holdfast.intnet import IntegerNetwork
 from holdfast.ledger import Ledger
 from holdfast.models import ModelSpec, build, checkpoint
+from holdfast.records import Run
 from holdfast.workflows.allocator import keep_freed_memory
 from holdfast.workflows.classifiers import Network, load_network
 from holdfast.workflows.compress import CompressRequest, compress_network
@@ -83,6 +85,7 @@ def main() -> None:
     for sigma in arguments.sigma:
         floating, integer = networks(configuration, sigma, training, test, arguments.work_dir, arguments.weights)
         results: dict[str, Results] = {}
+        runs: dict[str, Run] = {}
         with Ledger(arguments.work_dir / f"{configuration.name}-sigma{sigma}.ledger", create=True) as ledger:
             for method in METHODS:
                 how = {} if method.integer else {"dtype": "bfloat16", "compiled": True}
@@ -98,8 +101,8 @@ def main() -> None:
                     threads=1,
                     **how,
                 )
-                results[method.name] = results_of(ledger, run)
-        text.append(section(sigma, integer, results))
+                results[method.name], runs[method.name] = results_of(ledger, run), run
+        text.append(section(sigma, integer, results, runs))
     print("\n\n".join(text))
     if tuple(arguments.sigma) == SIGMAS:
         (HERE / f"caltech-{configuration.name}.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
@@ -115,6 +118,12 @@ def scaled(images: DataSet, side: int) -> DataSet:
     ]
     pixels = np.ascontiguousarray(np.stack(small).transpose(0, 3, 1, 2))
     return DataSet(f"{images.name}-{side}", images.split, pixels, images.labels, images.classes)
+
+
+def keep_log(configuration: Configuration, unfinished: Path, name: str) -> None:
+    """The epochs of a training, beside those of the other networks."""
+    if configuration is SMALL:
+        shutil.move(unfinished.with_suffix(".csv"), LOGS / f"{name}.csv")
 
 
 def network_path(configuration: Configuration, sigma: str, folder: Path) -> Path:
@@ -135,6 +144,7 @@ def networks(
         request = TrainRequest(model=configuration.model, sigma=sigma, out=unfinished, recipe=recipe, init_from=start)
         train_network(request, training, test, show_epochs(path.stem, recipe.epochs))
         unfinished.replace(path)
+        keep_log(configuration, unfinished, path.stem)
     floating = load_network(str(path))
     assert isinstance(floating, Network)
     out = path.with_suffix(".hfi")
@@ -144,6 +154,7 @@ def networks(
         request = CompressRequest(network=floating, source=str(path), sigma=sigma, recipe=recipe, out=unfinished)
         compress_network(request, training, test, on_epoch=show_epochs(f"{path.stem}, int8", recipe.epochs))
         unfinished.replace(out)
+        keep_log(configuration, unfinished, f"{path.stem}-int8")
     integer = load_network(str(out))
     assert isinstance(integer, IntegerNetwork)
     return floating, integer
@@ -177,8 +188,8 @@ def heading(configuration: Configuration, training: DataSet, test: DataSet) -> s
     )
 
 
-def section(sigma: str, integer: IntegerNetwork, results: dict[str, Results]) -> str:
-    """Table 3 of the paper, and the other metrics, at one scale of the noise."""
+def section(sigma: str, integer: IntegerNetwork, results: dict[str, Results], runs: dict[str, Run]) -> str:
+    """Table 3 of the paper, the other metrics, and what repeats the runs, at one scale of the noise."""
     facts = integer.metadata
     lines = [
         f"## sigma {sigma}",
@@ -188,6 +199,8 @@ def section(sigma: str, integer: IntegerNetwork, results: dict[str, Results]) ->
     ]
     for title, metric in METRICS:
         lines += ["", f"{title} by radius:", "", *metric_table(metric, results, RADII)]
+    lines += ["", "| run | id | nonce |", "|---|---|---|"]
+    lines += [f"| {name} | `{run.id}` | `{run.nonce}` |" for name, run in runs.items()]
     return "\n".join(lines)
 
 
