@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -38,6 +38,7 @@ from holdfast.workflows.classifiers import Network, as_classifier
 
 N0, ALPHA = 100, "0.001"
 LEVEL = Fraction(1, 20)
+AIM = Fraction(2, 100)
 Results = Sequence[tuple[int, Certificate]]
 METRICS = (
     ("Certified accuracy (%)", certified_accuracy),
@@ -183,6 +184,18 @@ def limits_everywhere(first: Results, second: Results) -> list[tuple[int, Fracti
     """The limits of :func:`losses` at every radius: between two of these squared radii, in grey levels, nothing changes."""
     ends = sorted({c.radius_sq_px for _, c in (*first, *second) if not c.abstained})
     return [(end, _limit(_paired(first, second, lambda sq, end=end: sq >= end))) for end in ends]
+
+
+def verdict(results: Mapping[str, Results], sigma: str, radii: Sequence[Fraction]) -> Iterator[str]:
+    """Whether IntRS loses no more than the aim against the float network: at these radii, and at every one below the cap."""
+    pair = results["FloatRS-fp"], results["IntRS-quant"]
+    worst = max(limit for _, limit in losses(*pair, radii))
+    yield f"Largest limit against FloatRS-fp at these radii: {float(worst):.4f}; {'met' if worst <= AIM else 'MISSED'}."
+    everywhere = limits_everywhere(*pair)
+    end, most = max(everywhere, key=lambda found: found[1])
+    above = sum(limit > AIM for _, limit in everywhere)
+    yield f"At every radius below the cap, which are {len(everywhere)} different ones: {float(most):.4f} at"
+    yield f"{end**0.5 / 255 / float(sigma):.3f} sigma; {'met' if not above else f'MISSED at {above} of them'}."
 
 
 def _paired(first: Results, second: Results, reaches: Callable[[int], bool]) -> PairedCounts:

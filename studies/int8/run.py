@@ -26,6 +26,7 @@ from studies.certifying import (
     metric_table,
     results_of,
     show_epochs,
+    verdict,
 )
 
 from holdfast import data
@@ -174,7 +175,7 @@ def section(
     for title, metric in METRICS:
         lines += ["", f"{title} by radius:", "", *metric_table(metric, results, radii)]
     lines += ["", "Certified accuracy lost by IntRS-quant, with its one-sided 95 % upper limit (paired, proved):", ""]
-    lines += loss_table(results, radii)
+    lines += [*loss_table(results, radii), "", *verdict(results, configuration.sigma, radii)]
     lines += ["", "Runs: " + ", ".join(f"{name} `{run.id}` (nonce `{run.nonce}`)" for name, run in runs.items())]
     return "\n".join(lines)
 

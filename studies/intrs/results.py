@@ -22,12 +22,11 @@ from studies.certifying import (
     Results,
     finished_run,
     header,
-    limits_everywhere,
     loss_table,
-    losses,
     metric_table,
     results_of,
     triples,
+    verdict,
 )
 from studies.intrs.plan import DIFFERENCES, HERE, LONG, MISMATCH, MODELS, SIGMAS, TABLES, Job, Kind, jobs
 
@@ -44,7 +43,6 @@ from holdfast.workflows.classifiers import load_network
 
 PAPER_RADII = [Fraction(step, 4) for step in range(9)]
 ALPHAS = ("0.1", "0.01", "0.001", "0.0001")
-LIMIT = Fraction(2, 100)
 
 
 @cache
@@ -179,18 +177,7 @@ def differences(ledgers: Ledgers) -> Iterator[str]:
             yield from ("", f"### sigma {sigma}", "", *loss_table(results, radii), "")
             yield from metric_table(certified_accuracy, results, radii)
             if "FloatRS-fp" in results:
-                yield from ("", *verdict(results["FloatRS-fp"], results["IntRS-quant"], sigma, radii))
-
-
-def verdict(floating: Results, integer: Results, sigma: str, radii: list[Fraction]) -> Iterator[str]:
-    """Whether the aim is met: at the radii of the tables, and at every radius below the cap."""
-    worst = max(u for _, u in losses(floating, integer, radii))
-    yield f"Largest limit against FloatRS-fp at these radii: {float(worst):.4f}; {'met' if worst <= LIMIT else 'MISSED'}."
-    everywhere = limits_everywhere(floating, integer)
-    end, most = max(everywhere, key=lambda found: found[1])
-    above = sum(limit > LIMIT for _, limit in everywhere)
-    yield f"At every radius below the cap, which are {len(everywhere)} different ones: {float(most):.4f} at"
-    yield f"{end**0.5 / 255 / float(sigma):.3f} sigma; {'met' if not above else f'MISSED at {above} of them'}."
+                yield from ("", *verdict(results, sigma, radii))
 
 
 def prediction(ledgers: Ledgers) -> Iterator[str]:

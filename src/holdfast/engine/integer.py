@@ -102,10 +102,11 @@ def noisy_copies(
     """``image + noise`` as int16, shape (count, C, H, W); float noise is rounded half up after it was added."""
     drawn = noise.sample(address, start, count, image.size).reshape(count, *image.shape)
     if drawn.dtype.kind == "f":
-        copies = np.floor(drawn + image.astype(drawn.dtype) + drawn.dtype.type(0.5))
+        copies = drawn + image.astype(drawn.dtype)
+        copies += drawn.dtype.type(0.5)
+        np.floor(copies, out=copies)
     else:
         copies = drawn.astype(np.int32) + image
-    if clip:
-        copies = copies.clip(0, 255)
-    result: NDArray[np.int16] = copies.clip(-(1 << 15), (1 << 15) - 1).astype(np.int16)
+    low, high = (0, 255) if clip else (-(1 << 15), (1 << 15) - 1)
+    result: NDArray[np.int16] = copies.clip(low, high, out=copies).astype(np.int16)
     return result

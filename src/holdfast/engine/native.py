@@ -241,7 +241,7 @@ class NativeClassifier:
         return np.concatenate(found)
 
 
-_COPIES = 1024
+_COPIES = 256
 
 
 def encode(network: IntegerNetwork) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
