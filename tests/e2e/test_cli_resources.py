@@ -111,7 +111,7 @@ def test_memory_that_the_library_itself_lacks(holdfast: Run, monkeypatch: pytest
 
 def test_more_threads_than_processors_warn_once(holdfast: Run, tmp_path: Path) -> None:
     network = next((Path(__file__).parents[2] / "studies" / "models").glob("digits-*.hfi"))
-    cores = len(os.sched_getaffinity(0))
+    cores = native.usable_cores()
     common = ["certify", network, "--data", "digits", "--limit", 2, "--n0", 20, "--n", 60, "--nonce", NONCE]
     few, many = tmp_path / "few.ledger", tmp_path / "many.ledger"
     assert "warning" not in holdfast(*common, "--threads", cores, "--ledger", few).err
