@@ -24,6 +24,9 @@ def bench(
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Turns of each contender; medians are shown.")] = 5,
     seconds: Annotated[float, typer.Option(min=0.01, help="Of each turn, at least.")] = 1.0,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Also the float network through torch.compile: a minute or two more.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """How fast does this machine certify? The whole loop, noise included, by torch and by every engine it has.
@@ -58,6 +61,7 @@ def bench(
             integer,
             rounds=rounds,
             seconds=seconds,
+            compiled=compiled,
             on_progress=lambda done, total: report(done, total, f"{done}/{total} turns"),
         )
     if json:

@@ -101,6 +101,6 @@ def epoch_line(record: EpochRecord, epochs: int) -> str:
     clean = f", clean {record.clean_accuracy:.4f}" if record.clean_accuracy is not None else ""
     noisy = f", noisy {record.noisy_accuracy:.4f}" if record.noisy_accuracy is not None else ""
     return (
-        f"epoch {record.epoch:3d}/{epochs}: loss {record.train_loss:.4f}, train {record.train_accuracy:.4f}{clean}{noisy}, "
+        f"epoch {record.epoch:3d}/{epochs}: loss {record.train_loss:#.4g}, train {record.train_accuracy:.4f}{clean}{noisy}, "
         f"{record.images_per_second:,.0f} images/s, {seconds_text(left)} left"
     )

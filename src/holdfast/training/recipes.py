@@ -71,6 +71,15 @@ class OneCycle:
 
 
 Schedule = Step | Cosine | OneCycle
+_RANGES: dict[str, tuple[int, float]] = {
+    "epochs": (1, math.inf),
+    "batch": (1, math.inf),
+    "momentum": (0, 1),
+    "weight_decay": (0, math.inf),
+    "label_smoothing": (0, 1),
+    "crop": (0, math.inf),
+}
+"""What a field of a recipe must be at least, and below."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +116,12 @@ class Recipe:
     flip: bool = True
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch < 1 or self.crop < 0:
-            raise ParameterError(f"epochs and batch must be at least 1 and crop at least 0: {self}")
-        if not (self.lr > 0 and 0 <= self.momentum < 1 and self.weight_decay >= 0 and 0 <= self.label_smoothing < 1):
-            raise ParameterError(f"lr must be above 0, momentum, label_smoothing in [0, 1), weight_decay >= 0: {self}")
+        for field, (low, end) in _RANGES.items():
+            if not low <= (value := getattr(self, field)) < end:
+                below = "" if end == math.inf else f" and below {end}"
+                raise ParameterError(f"{field} must be at least {low}{below}, not {value}")
+        if not 0 < self.lr < math.inf:
+            raise ParameterError(f"lr must be above 0 and finite, not {self.lr}")
         if self.nesterov and self.momentum == 0:
             raise ParameterError("nesterov needs a momentum above 0")
 

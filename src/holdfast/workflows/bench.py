@@ -15,17 +15,18 @@ import torch
 from holdfast.compression import to_integer
 from holdfast.engine.integer import IntegerClassifier
 from holdfast.engine.native import NativeClassifier, isas, usable_cores
-from holdfast.engine.torch import cpu_threads
+from holdfast.engine.torch import BLOCK, cpu_threads
+from holdfast.errors import ParameterError
 from holdfast.intnet import IntegerNetwork
 from holdfast.models import ModelSpec, build, to_input
 from holdfast.noise import noise_law
 from holdfast.protocols import NoisyClassifier
 from holdfast.records import Address, Preprocessing, Purpose
-from holdfast.workflows.classifiers import Network
+from holdfast.workflows.classifiers import Network, as_classifier
 
 __all__ = ["Speed", "default_network", "measure", "quantised"]
 
-_BLOCK, _SIGMA = 256, Fraction(1, 4)
+_SIGMA = "0.25"
 _ADDRESS = Address(bytes(32), bytes(32), Purpose.PILOT)
 
 Labeller = Callable[[int], int]
@@ -70,6 +71,7 @@ def measure(
     *,
     rounds: int,
     seconds: float,
+    compiled: bool = False,
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> list[Speed]:
     """Every contender in turn, ``rounds`` times, so that other work on the machine meets all of them alike.
@@ -79,9 +81,13 @@ def measure(
         integer: the integer network.
         rounds: turns of each.
         seconds: of each turn, at least.
+        compiled: let the float network also run as ``certify --compile`` runs it, in float32 and bfloat16.
         on_progress: called with (turns done, turns in all).
+
+    Raises:
+        ParameterError: there is no float network to compile, or torch cannot compile it here.
     """
-    contenders = list(_contenders(floating, integer))
+    contenders = list(_contenders(floating, integer, compiled))
     found: list[list[float]] = [[] for _ in contenders]
     for turn in range(rounds):
         for position, (_, _, label) in enumerate(contenders):
@@ -90,7 +96,10 @@ def measure(
     return [Speed(name, threads, tuple(rates)) for (name, threads, _), rates in zip(contenders, found, strict=True)]
 
 
-def _contenders(floating: Network | None, integer: IntegerNetwork) -> Iterator[tuple[str, int, Labeller]]:
+def _contenders(
+    floating: Network | None, integer: IntegerNetwork, compiled: bool
+) -> Iterator[tuple[str, int, Labeller]]:
+    noise = noise_law("discrete", Fraction(_SIGMA) * 255)
     if floating is not None:
         for name, dtype, layout in (
             ("torch float32", torch.float32, torch.contiguous_format),
@@ -98,7 +107,8 @@ def _contenders(floating: Network | None, integer: IntegerNetwork) -> Iterator[t
             ("torch bfloat16, channels_last", torch.bfloat16, torch.channels_last),
         ):
             yield name, 1, _torch_loop(floating, dtype, layout)
-    noise = noise_law("discrete", _SIGMA * 255)
+    if compiled:
+        yield from _compiled(floating)
     yield "reference", 1, _engine_loop(IntegerClassifier(integer, noise), most=4)
     here = [isa for isa, supported in isas().items() if supported]
     cores = usable_cores()
@@ -106,10 +116,18 @@ def _contenders(floating: Network | None, integer: IntegerNetwork) -> Iterator[t
         yield f"native {isa}", threads, _engine_loop(NativeClassifier(integer, noise, isa=isa, threads=threads))
 
 
-def _engine_loop(classifier: NoisyClassifier, most: int = 1 << 14) -> Labeller:
-    """An integer engine, its noise included; at most so many copies a call."""
+def _compiled(floating: Network | None) -> Iterator[tuple[str, int, Labeller]]:
+    if floating is None:
+        raise ParameterError("an integer network has nothing to compile: give bench the float network")
+    for dtype in ("float32", "bfloat16"):
+        classifier = as_classifier(floating, sigma=_SIGMA, dtype=dtype, threads=1, compiled=True)
+        yield classifier.executor, 1, _engine_loop(classifier, least=BLOCK)
+
+
+def _engine_loop(classifier: NoisyClassifier, least: int = 1, most: int = 1 << 14) -> Labeller:
+    """What ``certify`` runs, its noise included; at least and at most so many copies a call."""
     image = np.full(classifier.shape, 128, dtype=np.uint8)
-    return lambda count: len(classifier.labels(image, _ADDRESS, 0, min(count, most)))
+    return lambda count: len(classifier.labels(image, _ADDRESS, 0, min(max(count, least), most)))
 
 
 def _torch_loop(network: Network, dtype: torch.dtype, layout: torch.memory_format) -> Labeller:
@@ -117,17 +135,17 @@ def _torch_loop(network: Network, dtype: torch.dtype, layout: torch.memory_forma
     module = copy.deepcopy(network.module).eval().requires_grad_(False)
     module.to(dtype=dtype, memory_format=layout)  # type: ignore[call-overload]
     image = torch.full((1, *network.spec.shape), 128.0)
-    sigma_px = float(_SIGMA * 255)
+    sigma_px = float(Fraction(_SIGMA) * 255)
     counts = torch.zeros(network.spec.num_classes, dtype=torch.int64)
 
     def label(count: int) -> int:
         done = 0
         with torch.inference_mode(), cpu_threads(1):
             while done < count:
-                noisy = image + torch.randn((_BLOCK, *network.spec.shape)) * sigma_px
+                noisy = image + torch.randn((BLOCK, *network.spec.shape)) * sigma_px
                 batch = to_input(noisy, network.spec.preprocessing, dtype, layout)
                 counts.add_(torch.bincount(module(batch).argmax(1), minlength=len(counts)))
-                done += _BLOCK
+                done += BLOCK
         return done
 
     return label
