@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator
-from functools import lru_cache
 from importlib import import_module
 from typing import Any, final
 
@@ -30,6 +29,7 @@ from holdfast.errors import (
 from holdfast.intnet import LAW_VERSION, IntegerNetwork
 from holdfast.intnet.ops import Add, AvgPool, Concat, Conv, Input, Linear, MaxPool, Op, Pad, Rescale, Subsample
 from holdfast.noise.integer_noise import IntegerNoise
+from holdfast.noise.native import sampler
 from holdfast.noise.tables import NoiseTable
 from holdfast.protocols import Noise
 from holdfast.records import Address
@@ -170,7 +170,7 @@ class NativeNetwork:
             )
         labels = np.empty(count, dtype=np.uint16)
         image = np.ascontiguousarray(image)
-        _call(self._plan.label, _sampler(table), image, key[0], key[1], start, clip, self.threads, labels)
+        _call(self._plan.label, _call(sampler, table), image, key[0], key[1], start, clip, self.threads, labels)
         return labels
 
 
@@ -299,11 +299,6 @@ def usable_cores() -> int:
         True
     """
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@lru_cache(maxsize=16)
-def _sampler(table: NoiseTable) -> Any:
-    return _call(_native.Sampler, table.low, table.limbs)
 
 
 def _known_isa(name: str | None) -> str | None:

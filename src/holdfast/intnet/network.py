@@ -58,12 +58,19 @@ class IntegerNetwork:
         ... ])
         >>> network.logits(np.array([[[[130, 140]]]], np.uint8))  # (130 - 128) / 2 = 1 and (140 - 128) / 2 = 6
         array([[1, 6, 7]], dtype=int32)
+        >>> network
+        IntegerNetwork(1x1x2 to 3 classes, 3 operations, 6 weights, digest b3e7c2542006)
     """
 
     def __init__(self, operations: Iterable[Op], metadata: dict[str, Any] | None = None) -> None:
         self.operations = tuple(operations)
         self.metadata = dict(metadata or {})
         self.values, self.ranges = _checked(self.operations)
+
+    def __repr__(self) -> str:
+        size = f"{len(self.operations)} operations, {self.weights} weights"
+        shape = "x".join(map(str, self.shape))
+        return f"IntegerNetwork({shape} to {self.num_classes} classes, {size}, digest {self.digest[:12]})"
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from functools import lru_cache
 from importlib import import_module
@@ -18,7 +19,7 @@ try:
 except ImportError:  # installed without a compiler: the NumPy sampler serves
     _native = None
 
-__all__ = ["available", "sample_table"]
+__all__ = ["available", "sample_table", "sampler"]
 
 
 def available() -> bool:
@@ -27,12 +28,16 @@ def available() -> bool:
 
 
 @lru_cache(maxsize=16)
-def _sampler(table: NoiseTable) -> Any:
+def sampler(table: NoiseTable) -> Any:
+    """The law's table as the native code keeps it."""
     return _native.Sampler(table.low, table.limbs)
+
+
+atexit.register(sampler.cache_clear)  # the binding reports objects that outlive the interpreter as leaked
 
 
 def sample_table(table: NoiseTable, key: tuple[int, int], start: int, count: int, dimension: int) -> NDArray[np.int16]:
     """Same contract as :func:`holdfast.noise.sampler.sample_table`."""
     out = np.empty((count, dimension), dtype=np.int16)
-    _sampler(table).fill(key[0], key[1], start, out)
+    sampler(table).fill(key[0], key[1], start, out)
     return out

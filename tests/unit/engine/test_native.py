@@ -16,6 +16,7 @@ from holdfast.engine.native import STATUS_ERRORS, NativeNetwork, encode
 from holdfast.errors import HoldfastError, MissingDependency, ParameterError
 from holdfast.intnet import IntegerNetwork
 from holdfast.noise import DiscreteGaussian
+from holdfast.noise.native import sampler
 
 pytestmark = pytest.mark.skipif(
     not native.isas(), reason="holdfast._native was not built (no C++ compiler at installation)"
@@ -59,9 +60,9 @@ def test_arrays_are_never_cast_in_silence(network: IntegerNetwork) -> None:
     for images, out in ((batch[:, :2].copy(), logits), (batch, logits[:1]), (batch, logits[:, :1].copy())):
         with pytest.raises(native._native.EngineError, match="another shape"):
             good.run(images, 1, out)
-    sampler = native._sampler(DiscreteGaussian("3").table)
+    noise = sampler(DiscreteGaussian("3").table)
     with pytest.raises(native._native.EngineError, match="another shape"):
-        good.label(sampler, np.zeros((1, 2, 3), np.uint8), 1, 2, 0, False, 1, np.empty(3, np.uint16))
+        good.label(noise, np.zeros((1, 2, 3), np.uint8), 1, 2, 0, False, 1, np.empty(3, np.uint16))
 
 
 def test_images_of_another_shape_or_dtype(network: IntegerNetwork) -> None:

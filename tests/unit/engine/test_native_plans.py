@@ -83,8 +83,9 @@ print(native._native.Plan(words, weights, sys.argv[1]).isa)
 """
 NOISE = """
 from holdfast._native import Sampler
-from holdfast.engine.native import _sampler
+from holdfast.engine.native import _call
 from holdfast.errors import ResourceError
+from holdfast.noise.native import sampler
 from holdfast.noise.tables import NoiseTable
 from process_memory import limit_to
 
@@ -92,7 +93,7 @@ table = NoiseTable(-30000, tuple(i << 100 for i in range(1, 60001)))
 table.limbs
 Sampler(0, table.limbs[:1])
 limit_to(64 << 10)
-for make in (lambda: Sampler(table.low, table.limbs), lambda: _sampler(table)):
+for make in (lambda: Sampler(table.low, table.limbs), lambda: _call(sampler, table)):
     try:
         make()
     except (MemoryError, ResourceError) as error:
