@@ -140,3 +140,22 @@ def test_a_colour_picture_for_a_network_of_one_channel_is_refused(
         assert holdfast("predict", digits_model, tmp_path / name, *options).code == 0
     answer = holdfast("predict", digits_model, tmp_path / "colour.png", *options)
     assert "colour.png is in colour; the network takes one channel" in answer.error
+
+
+def test_a_picture_that_is_transparent_in_places_is_refused(digits_model: Path, holdfast: Run, tmp_path: Path) -> None:
+    pictures = pytest.importorskip("PIL.Image")
+    options = ["--n", 100, "--threads", 1, "--json"]
+    path, grey = tmp_path / "it.png", pictures.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8))
+    for mode, transparent in (("RGBA", 254), ("LA", 0), ("P", 0)):
+        picture = grey.convert(mode)
+        picture.save(path)
+        assert holdfast("predict", digits_model, path, *options).code == 0, "opaque everywhere"
+        if mode == "P":
+            picture.save(path, transparency=3)
+        else:
+            picture.putpixel((1, 2), (*picture.getpixel((1, 2))[:-1], transparent))
+            picture.save(path)
+        answer = holdfast("predict", digits_model, path, *options)
+        assert "it.png is transparent in places: put it on a background yourself" in answer.error
+    grey.convert("CMYK").save(path.with_suffix(".jpg"))
+    assert holdfast("predict", digits_model, path.with_suffix(".jpg"), *options).code == 0, "has no transparency"

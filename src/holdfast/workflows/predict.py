@@ -104,9 +104,14 @@ def _read_picture(path: Path, channels: int | None) -> NDArray[np.uint8]:
             if picture.mode not in MODES or picture.width * picture.height > MAX_PIXELS:
                 raise ValueError(f"{picture.width}x{picture.height} pixels of kind {picture.mode!r}")
             grey = channels == 1 or (channels is None and picture.mode in ("1", "L"))
+            opaque = picture.convert("RGBA").getchannel("A").getextrema() == (255, 255)
             pixels = np.asarray(picture.convert("RGB"))
     except Exception as error:  # a decoder may raise anything on a damaged file
         raise DataFileError(f"{path} cannot be read as a picture: {error}") from error
+    if not opaque:
+        raise ParameterError(
+            f"{path} is transparent in places: put it on a background yourself, as its training images were"
+        )
     if grey and np.any(pixels != pixels[..., :1]):
         raise ParameterError(
             f"{path} is in colour; the network takes one channel: turn the picture grey yourself, as its training images were"
