@@ -27,6 +27,9 @@ from holdfast.intnet import (
     quantise_ratio,
 )
 
+PASS = Requantise(np.array([1], np.int32), np.array([1], np.uint8), -127, 127)
+"""A law that halves, for tests that do not look at it."""
+
 
 class ProgramReader:
     """The grammar of native/src/parse.cc, read independently of ``engine.native.encode``."""

@@ -1,4 +1,4 @@
-"""How much memory this process uses, and a limit to it that the system enforces."""
+"""How much memory this process uses, and a limit to it that the system enforces; marks for tests that need either."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import os
 import resource
 from pathlib import Path
 
-__all__ = ["COUNTS_MALLOC", "TELLS_MEMORY", "bytes_in_use", "limit_to", "resident_bytes"]
+import pytest
+
+__all__ = ["COUNTED", "LIMITED", "bytes_in_use", "limit_to", "resident_bytes"]
 
 STATUS = Path("/proc/self/statm")
-TELLS_MEMORY = STATUS.exists()
-"""Whether this system tells a process its memory."""
-COUNTS_MALLOC = hasattr(ctypes.CDLL(None), "mallinfo2")
-"""Whether this C library counts what it gives out."""
+LIMITED = pytest.mark.skipif(not STATUS.exists(), reason="this system does not tell a process its memory")
+COUNTED = pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="this C library does not count its memory"
+)
 
 
 def resident_bytes() -> int:
@@ -22,10 +24,11 @@ def resident_bytes() -> int:
 
 
 def limit_to(more: int | None) -> None:
-    """Let the process grow by so many bytes from now on; without limit for None."""
-    pages = int(STATUS.read_text().split()[0])
-    limit = resource.RLIM_INFINITY if more is None else pages * resource.getpagesize() + more
-    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+    """Let the process grow by so many bytes from now on; as far as the system allows for None."""
+    limit = hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    if more is not None:
+        limit = int(STATUS.read_text().split()[0]) * resource.getpagesize() + more
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 
 class _Malloc(ctypes.Structure):

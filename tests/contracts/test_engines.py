@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from integer_networks import images, networks
 from known_networks import KnownAnswer, known_answers
+from native_engine import HERE, NEEDED
 from numpy.typing import NDArray
 
 from holdfast.engine.integer import IntegerClassifier
-from holdfast.engine.native import NativeClassifier, NativeNetwork, encode, isas
+from holdfast.engine.native import NativeClassifier, NativeNetwork, encode
 from holdfast.intnet import IntegerNetwork
 from holdfast.noise import noise_law
 from holdfast.noise.native import sample_table as native_sample_table
@@ -23,8 +24,7 @@ from holdfast.noise.tables import NoiseTable
 from holdfast.protocols import NoisyClassifier
 from holdfast.records import Address, Purpose
 
-HERE = tuple(name for name, supported in isas().items() if supported)
-pytestmark = pytest.mark.skipif(not HERE, reason="holdfast._native was not built (no C++ compiler at installation)")
+pytestmark = NEEDED
 ADDRESS = Address(bytes(32), bytes(range(32)), Purpose.ESTIMATE)
 UNHURRIED = settings(suppress_health_check=list(HealthCheck))
 

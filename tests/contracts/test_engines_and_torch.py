@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from native_engine import HERE, NEEDED
 from tile_programs import NETWORKS
 
-from holdfast.engine.native import NativeNetwork, isas
+from holdfast.engine.native import NativeNetwork
 
-HERE = tuple(name for name, supported in isas().items() if supported)
-pytestmark = pytest.mark.skipif(not HERE, reason="holdfast._native was not built (no C++ compiler at installation)")
+pytestmark = NEEDED
 
 
 @pytest.mark.parametrize("isa", HERE)

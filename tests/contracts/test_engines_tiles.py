@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from native_engine import HERE, NEEDED
 from tile_programs import NETWORKS, TILES
 
-from holdfast.engine.native import NativeNetwork, isas
+from holdfast.engine.native import NativeNetwork
 from holdfast.intnet import IntegerNetwork
 
-HERE = tuple(name for name, supported in isas().items() if supported)
-pytestmark = pytest.mark.skipif(not HERE, reason="holdfast._native was not built (no C++ compiler at installation)")
+pytestmark = NEEDED
 
 CPUINFO = Path("/proc/cpuinfo")
 PROCESSOR = CPUINFO.read_text() if CPUINFO.exists() else ""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,9 +47,8 @@ def test_an_integer_network_is_run_by_the_engines_alone(holdfast: Run) -> None:
     assert measured(holdfast("bench", model(".hfi"), *BRIEFLY, "--json")) == engines()
 
 
+@pytest.mark.usefixtures("compiler")
 def test_the_float_network_compiled(holdfast: Run) -> None:
-    if shutil.which(os.environ.get("CXX", "g++")) is None:
-        pytest.skip("torch.compile needs a C++ compiler, and there is none")
     answer = holdfast("bench", model(".safetensors"), *BRIEFLY, "--compile", "--json")
     assert measured(answer) == [(name, 1) for name in TORCH + COMPILED] + engines()
     refused = holdfast("bench", model(".hfi"), "--compile")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from child_process import importing
+from native_engine import NEEDED
+from process_memory import LIMITED
 
 from holdfast import intnet
 from holdfast.engine import native
@@ -19,24 +21,20 @@ from holdfast.ledger import Ledger, canonical_export
 
 Run = Callable[..., Any]
 NONCE = "c0" * 32
-pytestmark = [
-    pytest.mark.skipif(not native.isas(), reason="holdfast._native was not built (no C++ compiler at installation)"),
-    pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell a process its memory"),
-]
+pytestmark = [NEEDED, LIMITED]
 
-LIMITED = """
-import resource, sys
+SHORT_OF_MEMORY = """
+import sys
 import holdfast.cli.app as app
 import holdfast.workflows.planning, holdfast.workflows.summary
 from holdfast.ledger import Ledger
+from process_memory import limit_to
 
 record, room = Ledger.record, int(sys.argv.pop(1))
 
 def record_then_limit(*arguments):
     record(*arguments)
-    pages = int(open("/proc/self/statm").read().split()[0])
-    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + room, hard))
+    limit_to(room)
 
 Ledger.record = record_then_limit
 app.keep_freed_memory = lambda: False
@@ -67,8 +65,8 @@ def ends_and_goes_on(arguments: list[object], room: int, said: str, holdfast: Ru
     ledger, undisturbed = folder / "it.ledger", folder / "undisturbed.ledger"
     given = ["certify", *arguments, "--n0", "20", "--n", "60", "--nonce", NONCE]
     ended = subprocess.run(
-        [sys.executable, "-c", LIMITED, *map(str, [room, *given, "--ledger", ledger])],
-        capture_output=True, text=True, timeout=300, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"},
+        [sys.executable, "-c", SHORT_OF_MEMORY, *map(str, [room, *given, "--ledger", ledger])],
+        capture_output=True, text=True, timeout=300, check=False, env=importing(),
     )  # fmt: skip
     assert ended.returncode == 2, ended.stderr
     assert ended.stderr.splitlines()[-1] == f"holdfast: native engine: {said}"

@@ -1,4 +1,4 @@
-"""A small float network, and classifiers made of it."""
+"""A small float network, an integer one, and classifiers made of it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from engine_programs import Layer
 from numpy.typing import NDArray
 from torch import nn
 
 from holdfast.digest import array_digest
 from holdfast.engine.torch import TorchClassifier
+from holdfast.intnet import IntegerNetwork
 from holdfast.noise import DiscreteGaussian
 from holdfast.records import Address, Preprocessing, Purpose
 
@@ -48,6 +50,11 @@ def make_classifier(module: nn.Module | None = None, **changes: Any) -> TorchCla
 @pytest.fixture(scope="session")
 def network() -> Callable[..., nn.Sequential]:
     return make_network
+
+
+@pytest.fixture(scope="session")
+def integer_network() -> IntegerNetwork:
+    return Layer(8, 8, (6, 7), factor=30).network()
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_programs import Layer
+from native_engine import NEEDED
 
 from holdfast.engine import native
 from holdfast.engine.native import STATUS_ERRORS, NativeNetwork, encode
@@ -18,15 +18,8 @@ from holdfast.intnet import IntegerNetwork
 from holdfast.noise import DiscreteGaussian
 from holdfast.noise.native import sampler
 
-pytestmark = pytest.mark.skipif(
-    not native.isas(), reason="holdfast._native was not built (no C++ compiler at installation)"
-)
+pytestmark = NEEDED
 HEADER = Path(__file__).parents[3] / "native" / "include" / "holdfast.h"
-
-
-@pytest.fixture(scope="module")
-def network() -> IntegerNetwork:
-    return Layer(8, 8, (6, 7), factor=30).network()
 
 
 def test_every_status_has_its_exception() -> None:
@@ -44,8 +37,8 @@ def test_a_status_is_raised_as_its_exception(status: int) -> None:
     assert issubclass(STATUS_ERRORS[status], HoldfastError)
 
 
-def test_arrays_are_never_cast_in_silence(network: IntegerNetwork) -> None:
-    words, weights = encode(network)
+def test_arrays_are_never_cast_in_silence(integer_network: IntegerNetwork) -> None:
+    words, weights = encode(integer_network)
     for bad in (words.astype(np.int64), words.astype(np.float32), words[::2], words.tolist()):
         with pytest.raises(TypeError):
             native._native.Plan(bad, weights, "portable")
@@ -53,7 +46,10 @@ def test_arrays_are_never_cast_in_silence(network: IntegerNetwork) -> None:
         with pytest.raises(TypeError):
             native._native.Plan(words, bad, "portable")
     good = native._native.Plan(words, weights, "portable")
-    batch, logits = np.zeros((2, *network.shape), np.int16), np.empty((2, network.num_classes), np.int32)
+    batch, logits = (
+        np.zeros((2, *integer_network.shape), np.int16),
+        np.empty((2, integer_network.num_classes), np.int32),
+    )
     for images, out in ((batch.astype(np.int32), logits), (batch, logits.astype(np.int64)), (batch[..., ::-1], logits)):
         with pytest.raises(TypeError):
             good.run(images, 1, out)
@@ -65,56 +61,56 @@ def test_arrays_are_never_cast_in_silence(network: IntegerNetwork) -> None:
         good.label(noise, np.zeros((1, 2, 3), np.uint8), 1, 2, 0, False, 1, np.empty(3, np.uint16))
 
 
-def test_images_of_another_shape_or_dtype(network: IntegerNetwork) -> None:
-    engine = NativeNetwork(network)
+def test_images_of_another_shape_or_dtype(integer_network: IntegerNetwork) -> None:
+    engine = NativeNetwork(integer_network)
     for bad in (
         np.zeros((1, 3, 6, 8), np.int16),
-        np.zeros((1, *network.shape), np.float32),
-        np.zeros(network.shape, np.int16),
+        np.zeros((1, *integer_network.shape), np.float32),
+        np.zeros(integer_network.shape, np.int16),
     ):
         with pytest.raises(ParameterError, match="uint8 or int16 images"):
             engine.logits(bad)
-    for bad_image in (np.zeros((3, 6, 8), np.uint8), np.zeros(network.shape, np.int16)):
+    for bad_image in (np.zeros((3, 6, 8), np.uint8), np.zeros(integer_network.shape, np.int16)):
         with pytest.raises(ParameterError, match="uint8 image"):
             engine.labels(bad_image, DiscreteGaussian("3").table, (1, 2), 0, 1)
-    flipped = np.arange(np.prod(network.shape), dtype=np.uint8).reshape(1, *network.shape)[..., ::-1]
-    np.testing.assert_array_equal(engine.logits(flipped), network.logits(flipped))
+    flipped = np.arange(np.prod(integer_network.shape), dtype=np.uint8).reshape(1, *integer_network.shape)[..., ::-1]
+    np.testing.assert_array_equal(engine.logits(flipped), integer_network.logits(flipped))
 
 
-def test_instruction_sets_are_chosen_by_name(network: IntegerNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert NativeNetwork(network, "portable").isa == "portable"
-    assert NativeNetwork(network).isa == [name for name, here in native.isas().items() if here][-1]
+def test_instruction_sets_are_chosen_by_name(integer_network: IntegerNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert NativeNetwork(integer_network, "portable").isa == "portable"
+    assert NativeNetwork(integer_network).isa == [name for name, here in native.isas().items() if here][-1]
     monkeypatch.setenv("HOLDFAST_ISA", "portable")
-    assert NativeNetwork(network).isa == "portable"
+    assert NativeNetwork(integer_network).isa == "portable"
     monkeypatch.setenv("HOLDFAST_ISA", "sse9")
     with pytest.raises(ParameterError, match="this build has no instruction set 'sse9'"):
-        NativeNetwork(network)
+        NativeNetwork(integer_network)
     for name in [name for name, here in native.isas().items() if not here]:
         with pytest.raises(ParameterError, match=f"does not have the instruction set {name}"):
-            NativeNetwork(network, name)
+            NativeNetwork(integer_network, name)
 
 
-def test_instruction_sets_of_other_processors(network: IntegerNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_instruction_sets_of_other_processors(integer_network: IntegerNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "isas", lambda: {"portable": True, "sse9": False})
     with pytest.raises(ParameterError, match="this processor does not have the instruction set sse9"):
-        NativeNetwork(network, "sse9")
+        NativeNetwork(integer_network, "sse9")
 
 
 @pytest.mark.parametrize("name", ["a" + "é" * 30, "x\udc80", "portable\0junk", "Portable", " portable", "s" * 10_000])
-def test_names_of_no_instruction_set(network: IntegerNetwork, name: str) -> None:
+def test_names_of_no_instruction_set(integer_network: IntegerNetwork, name: str) -> None:
     """Whatever the text is, even if it is none: one line, which can be printed."""
     with pytest.raises(ParameterError) as caught:
-        NativeNetwork(network, name)
+        NativeNetwork(integer_network, name)
     said = str(caught.value)
     assert said == f"native engine: this build has no instruction set {name[:40]!r}"
     assert said.isprintable(), said.encode()
 
 
-def test_without_the_engine(network: IntegerNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_engine(integer_network: IntegerNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOLDFAST_NATIVE", "0")
     assert native.isas() == {}
     with pytest.raises(MissingDependency, match="use the reference engine"):
-        NativeNetwork(network)
+        NativeNetwork(integer_network)
 
 
 def test_the_engine_needs_no_torch() -> None:

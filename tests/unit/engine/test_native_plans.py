@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -10,19 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_programs import Layer, weights, zeros
-from process_memory import COUNTS_MALLOC, TELLS_MEMORY, bytes_in_use
+from child_process import importing
+from engine_programs import PASS, Layer, weights, zeros
+from native_engine import HERE, NEEDED
+from process_memory import COUNTED, LIMITED, bytes_in_use
 
 from holdfast.engine import native
 from holdfast.engine.native import NativeNetwork, encode
 from holdfast.errors import ResourceError
-from holdfast.intnet import Conv, Flatten, Input, IntegerNetwork, Linear, Op, Requantise, Subsample
+from holdfast.intnet import Conv, Flatten, Input, IntegerNetwork, Linear, Op, Subsample
 
-HERE = tuple(name for name, supported in native.isas().items() if supported)
-pytestmark = pytest.mark.skipif(not HERE, reason="holdfast._native was not built (no C++ compiler at installation)")
-COUNTED = pytest.mark.skipif(not COUNTS_MALLOC, reason="this C library does not count its memory")
-LIMITED = pytest.mark.skipif(not TELLS_MEMORY, reason="this system does not tell a process its memory")
-PASS = Requantise(np.array([1], np.int32), np.array([1], np.uint8), -127, 127)
+pytestmark = NEEDED
 
 
 def tall_network() -> IntegerNetwork:
@@ -105,9 +102,8 @@ for make in (lambda: Sampler(table.low, table.limbs), lambda: _call(sampler, tab
 
 
 def python(code: str, *arguments: str) -> str:
-    paths = os.pathsep.join(path for path in [str(Path(__file__).parent), *sys.path] if path)
     command = [sys.executable, "-c", code, *arguments]
-    environment = os.environ | {"PYTHONPATH": paths}
+    environment = importing(Path(__file__).parent)
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120, env=environment).stdout
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from engine_programs import Layer, ProgramReader
+from engine_programs import PASS, Layer, ProgramReader
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
+from native_engine import NEEDED
 
 from holdfast.engine import native
 from holdfast.engine.native import encode
@@ -25,22 +26,13 @@ from holdfast.intnet import (
     Linear,
     MaxPool,
     Pad,
-    Requantise,
     Rescale,
     Residual,
     Subsample,
 )
 from holdfast.intnet.shapes import output_shape
 
-pytestmark = pytest.mark.skipif(
-    not native.isas(), reason="holdfast._native was not built (no C++ compiler at installation)"
-)
-PASS = Requantise(np.array([1], np.int32), np.array([1], np.uint8), -127, 127)
-
-
-@pytest.fixture(scope="module")
-def network() -> IntegerNetwork:
-    return Layer(8, 8, (6, 7), factor=30).network()
+pytestmark = NEEDED
 
 
 def plan(words: Any, weights: Any, isa: str | None = "portable") -> Any:
@@ -62,8 +54,8 @@ def judged(words: Any, weights: Any) -> tuple[Any, int]:
         return None, error.args[0]
 
 
-def test_programs_that_are_none(network: IntegerNetwork) -> None:
-    words, weights = encode(network)
+def test_programs_that_are_none(integer_network: IntegerNetwork) -> None:
+    words, weights = encode(integer_network)
     empty, none = np.empty(0, np.int32), np.empty(0, np.int8)
     assert refusal(empty, none) == (2, "the program ends inside operation 0")
     assert refusal(words[1:], weights) == (2, "these words are no program")
@@ -77,8 +69,8 @@ def test_programs_that_are_none(network: IntegerNetwork) -> None:
         assert refusal(words[:length], weights)[0] in (2, 3)
 
 
-def test_networks_that_break_the_law(network: IntegerNetwork) -> None:
-    words, weights = encode(network)
+def test_networks_that_break_the_law(integer_network: IntegerNetwork) -> None:
+    words, weights = encode(integer_network)
     bad = weights.copy()
     bad[5] = -128
     assert refusal(words, bad) == (3, "operation 1: a weight is -128")

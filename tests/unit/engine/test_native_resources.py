@@ -14,42 +14,36 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_programs import Layer
-from process_memory import COUNTS_MALLOC, TELLS_MEMORY, bytes_in_use, resident_bytes
+from child_process import importing
+from engine_programs import PASS, Layer
+from native_engine import NEEDED
+from process_memory import COUNTED, LIMITED, bytes_in_use, resident_bytes
 
 from holdfast.engine import native
 from holdfast.engine.native import NativeClassifier, NativeNetwork, encode, usable_cores
 from holdfast.errors import HoldfastWarning, ParameterError, ResourceError
-from holdfast.intnet import Conv, Flatten, Input, IntegerNetwork, Requantise
+from holdfast.intnet import Conv, Flatten, Input, IntegerNetwork
 from holdfast.noise import DiscreteGaussian
 from holdfast.records import Address, Purpose
 
-pytestmark = pytest.mark.skipif(
-    not native.isas(), reason="holdfast._native was not built (no C++ compiler at installation)"
-)
+pytestmark = NEEDED
 ADDRESS = Address(bytes(32), bytes(32), Purpose.ESTIMATE)
-PASS = Requantise(np.array([1], np.int32), np.array([1], np.uint8), -127, 127)
-
-
-@pytest.fixture(scope="module")
-def network() -> IntegerNetwork:
-    return Layer(8, 8, (6, 7), factor=30).network()
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1025])
-def test_a_bad_number_of_threads(network: IntegerNetwork, threads: int) -> None:
+def test_a_bad_number_of_threads(integer_network: IntegerNetwork, threads: int) -> None:
     with pytest.raises(ParameterError, match=f"between 1 and 1024, not {threads}"):
-        NativeNetwork(network, threads=threads)
+        NativeNetwork(integer_network, threads=threads)
 
 
-def test_more_threads_than_processors_and_than_samples(network: IntegerNetwork) -> None:
-    image, cores = np.full(network.shape, 90, np.uint8), usable_cores()
+def test_more_threads_than_processors_and_than_samples(integer_network: IntegerNetwork) -> None:
+    image, cores = np.full(integer_network.shape, 90, np.uint8), usable_cores()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        one = NativeClassifier(network, DiscreteGaussian("25"))
-        NativeClassifier(network, DiscreteGaussian("25"), threads=cores)
+        one = NativeClassifier(integer_network, DiscreteGaussian("25"))
+        NativeClassifier(integer_network, DiscreteGaussian("25"), threads=cores)
     with pytest.warns(HoldfastWarning) as caught:
-        many = NativeClassifier(network, DiscreteGaussian("25"), threads=cores + 61)
+        many = NativeClassifier(integer_network, DiscreteGaussian("25"), threads=cores + 61)
     assert [str(warning.message).split(",")[0] for warning in caught] == [f"{cores + 61} threads were asked for"]
     assert f"use {cores} of the machine's processors" in str(caught[0].message)
     for count in (1, 3, 200):
@@ -69,7 +63,7 @@ def test_values_that_no_memory_holds() -> None:
         NativeNetwork(padded_network(8000))
 
 
-LIMITED = """
+REFUSED = """
 import sys
 import numpy as np
 from process_memory import limit_to
@@ -96,7 +90,7 @@ print(set(refused), same)
 """
 
 
-@pytest.mark.skipif(not TELLS_MEMORY, reason="this system does not tell a process its memory")
+@LIMITED
 @pytest.mark.parametrize(
     ("threads", "padding", "free", "said"),
     [
@@ -108,15 +102,14 @@ print(set(refused), same)
 )
 def test_what_the_system_does_not_give(threads: int, padding: int, free: int, said: str) -> None:
     """A limit that the system enforces: the call fails cleanly, and the same engine works as soon as there is more."""
-    command = [sys.executable, "-W", "ignore", "-c", LIMITED, *map(str, (threads, padding, free))]
-    paths = os.pathsep.join(path for path in [str(Path(__file__).parent), *sys.path] if path)
+    command = [sys.executable, "-W", "ignore", "-c", REFUSED, *map(str, (threads, padding, free))]
     found = subprocess.run(
-        command, capture_output=True, text=True, check=True, timeout=120, env=os.environ | {"PYTHONPATH": paths}
+        command, capture_output=True, text=True, check=True, timeout=120, env=importing(Path(__file__).parent)
     )
     assert found.stdout == f"{ {said} } True\n"
 
 
-@pytest.mark.skipif(not COUNTS_MALLOC, reason="this C library does not count its memory")
+@COUNTED
 def test_ten_thousand_calls_leak_nothing() -> None:
     """Plans, calls with and without threads, programs that are refused: less than a byte a call is left."""
     small = Layer(2, 2, (2, 2), factor=30).network()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -194,10 +192,8 @@ def test_labels_that_change_with_the_device_are_noticed(
 
 
 @pytest.fixture(scope="module")
-def compiled_pair() -> tuple[TorchClassifier, TorchClassifier]:
+def compiled_pair(compiler: None) -> tuple[TorchClassifier, TorchClassifier]:
     """One small network, as it is and compiled."""
-    if shutil.which(os.environ.get("CXX", "g++")) is None:
-        pytest.skip("torch.compile needs a C++ compiler, and there is none")
     torch.manual_seed(3)
     module = torch.nn.Sequential(
         torch.nn.Conv2d(1, 4, 3, padding=1),
